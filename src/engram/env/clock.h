@@ -1,0 +1,49 @@
+// The clock: one of the four doors to the machine. Two times that are never mixed: wall time, for
+// people and for what is stored, and monotonic time, for waiting and measuring. Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace engram::env {
+
+using Duration = std::chrono::nanoseconds;
+
+// A point of monotonic time (CLOCK_BOOTTIME: it goes on while the machine sleeps), in nanoseconds
+// since an arbitrary start. Only differences mean anything.
+struct Instant {
+  int64_t ns = 0;
+  auto operator<=>(const Instant&) const = default;
+  Instant operator+(Duration d) const { return {ns + d.count()}; }
+  Duration operator-(Instant other) const { return Duration(ns - other.ns); }
+};
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  // Nanoseconds since the Unix epoch. May step in either direction.
+  virtual int64_t WallNs() = 0;
+  virtual Instant Now() = 0;
+};
+
+// The machine's clocks.
+Clock& SystemClock();
+
+// A clock that stands still until it is told. For tests and simulation.
+class ManualClock : public Clock {
+ public:
+  explicit ManualClock(int64_t wall_ns = 1'750'000'000'000'000'000) : wall_ns_(wall_ns) {}
+  int64_t WallNs() override { return wall_ns_; }
+  Instant Now() override { return now_; }
+  void Advance(Duration d) {
+    now_ = now_ + d;
+    wall_ns_ += d.count();
+  }
+  void StepWall(Duration d) { wall_ns_ += d.count(); }
+
+ private:
+  int64_t wall_ns_;
+  Instant now_;
+};
+
+}  // namespace engram::env
