@@ -1,0 +1,153 @@
+// The log of one space: segments in a directory, written in groups, read by cursors, recovered at
+// opening. The log is the database; whatever else the space keeps is derived from it.
+//
+// Owned by space::Space. Thread-safe. Appends are stamped in call order under the append lock and
+// become durable in that order; callbacks run in that order too, on an executor thread or on the
+// thread of a waiting caller. After a failed write or sync the log is poisoned: everything is
+// refused until it is opened again, and nothing is synced twice.
+//
+// Invariants (checked in tests after every step):
+//   sequences rise by one, but for Holes; epochs never fall; the chain joins every numbered entry;
+//   durable_end <= end; what was reported durable is found by every later opening.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engram/base/ids.h"
+#include "engram/base/status.h"
+#include "engram/base/types.h"
+#include "engram/env/clock.h"
+#include "engram/env/entropy.h"
+#include "engram/env/executor.h"
+#include "engram/env/file_system.h"
+#include "engram/record/entry.h"
+
+namespace engram::wal {
+
+enum class FsyncMode { kPerWrite, kPerBatch, kTimer, kNone };
+
+// What the log counts; read at any time. Histograms are fed through LogObserver.
+struct LogObserver {
+  virtual ~LogObserver() = default;
+  virtual void OnGroup(size_t entries, size_t bytes, env::Duration write, env::Duration sync) {
+    (void)entries, (void)bytes, (void)write, (void)sync;
+  }
+  virtual void OnPoisoned(const Status& why) { (void)why; }
+  // One line for the structured log: torn tails cut, corruption found.
+  virtual void OnEvent(std::string_view event, std::string_view detail) { (void)event, (void)detail; }
+};
+
+struct LogOptions {
+  env::FileSystem* fs = nullptr;
+  env::Clock* clock = nullptr;
+  env::Entropy* entropy = nullptr;
+  env::Executor* executor = nullptr;  // runs flushes nobody waits on, and timers
+  LogObserver* observer = nullptr;    // may be null
+  std::string directory;              // <data_dir>/spaces/<space>: space.meta and wal/ are in it
+  std::string cluster = "engram";
+  std::string space;
+  uint64_t segment_bytes = 64u << 20;
+  uint64_t group_commit_bytes = 4u << 20;
+  FsyncMode fsync_mode = FsyncMode::kPerBatch;
+  env::Duration fsync_interval = std::chrono::milliseconds(100);
+  bool preallocate = true;
+  uint64_t min_free_bytes = 1u << 30;  // below it appends get DISK_FULL
+  uint64_t reserve_bytes = 64u << 20;  // of which deletes may still take
+};
+
+struct Draft {
+  record::EntryType type;
+  std::string payload;
+};
+
+// Where an entry stands and what it is: enough to tell whether two logs agree there.
+struct EntryIdentity {
+  Epoch epoch;
+  Sequence sequence;
+  uint32_t header_crc = 0;
+  bool operator==(const EntryIdentity&) const = default;
+};
+
+struct EpochBegin {
+  Epoch epoch;
+  Sequence first;  // sequence of its EpochStart
+};
+
+// The first call with an error says what the append met; OK means durable as the fsync mode has it.
+using DurableCallback = std::function<void(const Status&)>;
+
+class Cursor;
+
+class Log {
+ public:
+  // Makes directory, space.meta and an empty log. ALREADY there: SPACE_EXISTS.
+  static Result<std::unique_ptr<Log>> Create(const LogOptions& options, Incarnation incarnation);
+  // Recovers: a torn tail is cut (and reported to the observer); damage elsewhere leaves the file
+  // alone and opens read-only (state().read_only). Refuses foreign, newer and misplaced files.
+  static Result<std::unique_ptr<Log>> Open(const LogOptions& options);
+  // Syncs what is queued and, after Close, notes a clean end so that the next opening scans nothing.
+  virtual ~Log() = default;
+  virtual Status Close() = 0;
+
+  // Begins epoch `epoch` (above all known): its EpochStart payload is the first entry; blocks until
+  // durable. Appends need an epoch begun by this process.
+  virtual Status BeginEpoch(Epoch epoch, std::string epoch_start_payload) = 0;
+
+  // Stamps the drafts with consecutive sequences as one group that is appended whole or not at
+  // all, and returns the first sequence; does not wait. `done` is called once, also after an
+  // error that comes later. When the result is an error nothing was appended and `done` is not
+  // called. Reasons: WAL_POISONED, DISK_FULL, OVERLOADED (unsynced bytes at their bound), TOO_LARGE.
+  virtual Result<Sequence> Append(std::vector<Draft> drafts, DurableCallback done) = 0;
+  // The same, and waits; the calling thread may do the write itself.
+  virtual Result<Sequence> AppendAndWait(std::vector<Draft> drafts) = 0;
+
+  // What is appended; what is synced (in modes timer and none: really synced, not merely written).
+  virtual Sequence end() const = 0;
+  virtual Sequence durable_end() const = 0;
+  // Last entry that callbacks have been (or are about to be) told of: the visible end on one node.
+  virtual Sequence acknowledged_end() const = 0;
+  virtual Sequence first() const = 0;  // 1, or what compaction left first
+  virtual Epoch epoch() const = 0;     // newest in the log
+  virtual std::vector<EpochBegin> history() const = 0;
+  virtual Incarnation incarnation() const = 0;
+  virtual uint64_t bytes() const = 0;  // of all segments
+  virtual size_t segments() const = 0;
+
+  // Identity of the entry at `sequence`; nullopt when it is not in the log (hole, beyond end).
+  virtual Result<std::optional<EntryIdentity>> IdentityAt(Sequence sequence) = 0;
+  // One entry by sequence, through the sparse index. MEMORY_NOT_FOUND in a hole or beyond the end.
+  virtual Result<record::Entry> Read(Sequence sequence) = 0;
+  // Entries from `from` on, in order; sees appended entries once written (live tail from memory).
+  virtual std::unique_ptr<Cursor> NewCursor(Sequence from) = 0;
+
+  // Cuts everything above `last` (see docs/wal-format.md, rewind). The cut suffix is saved to
+  // quarantine first.
+  virtual Status TruncateAfter(Sequence last) = 0;
+
+  struct State {
+    bool poisoned = false;
+    bool read_only = false;  // corruption found at opening
+    bool full = false;
+    Status why;              // of the first of these that holds
+  };
+  virtual State state() const = 0;
+};
+
+// Reads a log forward. Owned by one thread; the log must outlive it.
+class Cursor {
+ public:
+  virtual ~Cursor() = default;
+  // The next entry at or below acknowledged_end (or, with `unacknowledged`, below end); nullopt at
+  // the end for now. Holes are skipped. CORRUPTION_DETECTED and CHECKSUM_MISMATCH name file,
+  // offset and sequence.
+  virtual Result<std::optional<record::Entry>> Next() = 0;
+  // Sequence that Next would return at the earliest.
+  virtual Sequence position() const = 0;
+};
+
+}  // namespace engram::wal
