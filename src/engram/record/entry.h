@@ -52,13 +52,34 @@ struct Entry {
   std::string payload;
 };
 
+// Offsets of the header's fields; the format is frozen, so these never change.
+namespace offset {
+inline constexpr size_t kMagic = 0;
+inline constexpr size_t kSequence = 4;
+inline constexpr size_t kTimestamp = 12;
+inline constexpr size_t kType = 20;
+inline constexpr size_t kPayloadSize = 24;
+inline constexpr size_t kPayloadCrc = 28;
+inline constexpr size_t kHeaderCrc = 32;
+inline constexpr size_t kEpoch = 36;
+inline constexpr size_t kChain = 44;
+inline constexpr size_t kReserved = 48;  // zero, guarded by the header CRC
+inline constexpr size_t kPadding = 56;   // zero, checked to be zero
+}  // namespace offset
+
+// Writes the 64 bytes of `header` to `out`, with payload_size and payload_crc as they stand there;
+// fills header->header_crc and returns it.
+uint32_t EncodeHeader(EntryHeader* header, char* out);
+
 // Fills payload_size, payload_crc and header_crc of `header` and appends header and payload to
 // `out`. Returns the header CRC (the next entry's chain).
 uint32_t AppendEntry(EntryHeader* header, ByteView payload, std::string* out);
 
-// Reads a header from at least 64 bytes: magic, header CRC, zero bytes, known type, size limit.
-// Reasons: TRUNCATED_ENTRY, CORRUPTION_DETECTED (magic, zero bytes), CHECKSUM_MISMATCH,
-// UNSUPPORTED_VERSION (unknown type), TOO_LARGE.
+// Reads a header from at least 64 bytes: magic, header CRC, zero bytes, known type, size limit, and
+// that numbered entries have a sequence and others none. Reasons: TRUNCATED_ENTRY,
+// CORRUPTION_DETECTED (magic, padding, numbering), CHECKSUM_MISMATCH, TOO_LARGE, and
+// UNSUPPORTED_VERSION for what a good CRC shows to have been written on purpose: an unknown type,
+// reserved bytes in use.
 Result<EntryHeader> DecodeHeader(ByteView bytes);
 // CHECKSUM_MISMATCH unless `payload` is what the header promises.
 Status CheckPayload(const EntryHeader& header, ByteView payload);

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Writes the golden bytes of entries, local records and batches beside this file.
+
+An independent second implementation of docs/wal-format.md: run it only to add a case, never to make
+a failing test pass. Formats that were once released do not change.
+"""
+import os
+import struct
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MAGIC = 0xDEADBEEF
+
+
+def crc32c(data, crc=0):
+    crc ^= 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def entry(sequence, timestamp, kind, payload, epoch, chain):
+    front = struct.pack("<IQQIII", MAGIC, sequence, timestamp, kind, len(payload), crc32c(payload))
+    back = struct.pack("<QIQ", epoch, chain, 0)
+    header_crc = crc32c(front + back)
+    return front + struct.pack("<I", header_crc) + back + bytes(8) + payload, header_crc
+
+
+def varint(value):
+    out = b""
+    while value > 0x7F:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def number(field, value):
+    return varint(field << 3) + varint(value) if value else b""
+
+
+def fixed64(field, value):
+    return varint(field << 3 | 1) + struct.pack("<Q", value) if value else b""
+
+
+def fixed32(field, value):
+    return varint(field << 3 | 5) + struct.pack("<I", value) if value else b""
+
+
+def blob(field, value):
+    return varint(field << 3 | 2) + varint(len(value)) + value if value else b""
+
+
+def write(name, comment, data):
+    with open(os.path.join(HERE, name + ".hex"), "w", encoding="ascii") as out:
+        out.write(f"# {comment}\n")
+        for at in range(0, len(data), 32):
+            out.write(data[at:at + 32].hex() + "\n")
+
+
+INCARNATION = bytes(range(16))
+NODE = bytes(range(16, 32))
+T = 1_750_000_000_000_000_000
+
+
+def main():
+    first, first_crc = entry(1, T, 7, b"epoch start", 3, 0)
+    second, second_crc = entry(2, T + 1, 1, b"an episode", 3, first_crc)
+    write("entry_first", "sequence 1, EpochStart, epoch 3, chain 0, payload 'epoch start'", first)
+    write("entry_second", "sequence 2, EpisodeStore, chained to entry_first", second)
+    write("entry_empty", "sequence 9, MemoryDelete, empty payload, chain 0x01020304",
+          entry(9, 0, 3, b"", 1, 0x01020304)[0])
+    # With epoch and chain zero the header is the one that earlier logs had.
+    write("entry_seed", "sequence 7, EpisodeStore, epoch and chain zero",
+          entry(7, T, 1, b"seed", 0, 0)[0])
+    segment = (number(1, 1) + blob(2, b"engram") + blob(3, b"default") + blob(4, INCARNATION) +
+               fixed64(5, 0x1122334455667788) + number(6, 42) + number(7, 3) + number(8, 41) +
+               fixed32(9, 0xCAFEF00D))
+    write("segment_header", "SegmentHeader at sequence 42 after (3, 41, cafef00d)",
+          entry(0, T, 8, segment, 0, 0)[0])
+    mark = fixed64(1, 0x1122334455667788) + fixed64(2, 4096) + fixed64(3, 41)
+    write("sync_mark", "SyncMark: synced through 4096, commit 41", entry(0, T, 10, mark, 0, 0)[0])
+    hole_payload = number(1, 3) + number(2, 9) + number(3, 3) + fixed32(4, 0xCAFEF00D)
+    hole, _ = entry(0, T, 9, hole_payload, 0, 0)
+    write("hole", "Hole 3-9, last entry (3, 9, cafef00d)", hole)
+    marker = number(1, 1) + number(2, 9) + number(3, 2) + number(4, 777) + fixed64(5, 5) + \
+        fixed64(6, 6)
+    write("compaction_marker", "CompactionMarker 1-9, 2 kept, 777 bytes, digest 5 6",
+          entry(0, T, 6, marker, 0, 0)[0])
+    checkpoint = number(1, 1) + number(2, 9) + fixed64(3, 5) + fixed64(4, 6)
+    write("checkpoint", "Checkpoint at 10 over 1-9, digest 5 6, epoch 3, chain cafef00d",
+          entry(10, T, 5, checkpoint, 3, 0xCAFEF00D)[0])
+    records = second + hole
+    head = struct.pack("<H16s16sQIQBI5s", 1, NODE, INCARNATION, 2, 2, len(records), 0, 0, bytes(5))
+    crc = crc32c(head + records)
+    head = head[:55] + struct.pack("<I", crc) + head[59:]
+    write("batch", "batch from 2: entry_second, hole; uncompressed", head + records)
+
+
+if __name__ == "__main__":
+    main()
