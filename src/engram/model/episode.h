@@ -26,7 +26,8 @@ Status CheckId(std::string_view id);            // INVALID_EPISODE, TOO_LARGE
 Status CheckSpaceId(std::string_view id);       // 3–64 of [a-z0-9_-]; INVALID_SPACE_ID
 Status CheckIdempotencyKey(std::string_view key);
 Status CheckSettings(const engram::v1::SpaceSettings& settings);
-// Fills defaults (dimension 768, metric cosine, embedder none, analyzer english, time zone UTC …).
+// Fills defaults: dimension 768, metric cosine, embedder none, analyzer english, time zone UTC,
+// decay power, commit_timeout 5 s. What depends on the node's replicas stays unset.
 engram::v1::SpaceSettings WithDefaults(engram::v1::SpaceSettings settings);
 
 // The shape of an embedding for a space: length, finite, not all zero. `field` names it in errors.
@@ -35,12 +36,14 @@ Status CheckEmbedding(const google::protobuf::RepeatedField<float>& values, uint
 
 // Checks everything and resolves the event time (leaving `when` unset, event_time filled), drops
 // output-only fields; the id stays empty when none was given. With `previous_time` a replacement
-// without a time keeps that. UNIMPLEMENTED_FEATURE for fields not acted on yet (supersedes,
-// expires_at).
+// without a time keeps that; who learns of the version before only later puts its event time in
+// the place of one that is_storing_time. UNIMPLEMENTED_FEATURE for fields not acted on yet
+// (supersedes, expires_at), UNKNOWN_FIELD for fields of a newer version.
 struct PrepareContext {
   std::string_view space;
   const engram::v1::SpaceSettings* settings = nullptr;
   UtcTime now;
+  const engram::v1::EventTime* previous_time = nullptr;  // of the version before, if there is one
 };
 Status PrepareEpisode(const PrepareContext& context, engram::v1::Episode* episode,
                       std::vector<engram::v1::Warning>* warnings);
@@ -48,10 +51,13 @@ Status PrepareEpisode(const PrepareContext& context, engram::v1::Episode* episod
 engram::v1::Episode EpisodeFromMemory(const engram::v1::Memory& memory);
 // Equal content, output-only fields and storing time aside: such a write is UNCHANGED.
 bool SameContent(const engram::v1::Episode& a, const engram::v1::Episode& b);
-// The named fields of `from` into `to` (paths such as "importance", "tags", "metadata.reviewed").
-// INVALID_REQUEST for "*", unknown and output-only paths.
+// The named fields of `from` into `to` (paths such as "importance", "tags", "metadata.reviewed"); a
+// field that `from` leaves unset is cleared, and `when` and `event_time` replace each other. When
+// `what` changes and no embedding is named, the old one goes: a vector belongs to its text; that is
+// said in `warnings` unless it is null. The result still has to go through PrepareEpisode.
+// INVALID_REQUEST for an empty mask, "*", "id", unknown and output-only paths.
 Status ApplyMask(const google::protobuf::FieldMask& mask, const engram::v1::Episode& from,
-                 engram::v1::Episode* to);
+                 engram::v1::Episode* to, std::vector<engram::v1::Warning>* warnings = nullptr);
 
 // Category of a confidence: NONE < 0.05, LOW < 0.35, MEDIUM < 0.7, HIGH < 0.95, CERTAIN.
 engram::v1::ConfidenceCategory CategoryOf(float confidence);
