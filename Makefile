@@ -1,0 +1,58 @@
+# engram: short names for what is done often. `make help` lists them; CMakePresets.json has the rest.
+PRESET ?= release
+BUILD  := build/$(PRESET)
+JOBS   ?= $(shell nproc)
+export CTEST_PARALLEL_LEVEL ?= $(JOBS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo demo-stop test bench fuzz crash sanitize format docs clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup:  ## install what is missing (apt-get), say beforehand what and how long
+	@tools/setup.sh
+
+$(BUILD)/build.ninja: setup
+	@[ -f $@ ] || cmake --preset $(PRESET)
+
+build: $(BUILD)/build.ninja  ## the release binary, at build/release/engram
+	@cmake --build $(BUILD) --target engram -j $(JOBS)
+
+demo: build  ## the main job on real input: import, recall, kill -9, count; nothing may be lost
+	@$(BUILD)/engram demo --data-dir build/demo --repository .
+
+demo-stop:  ## stop the server that the demo left running
+	@[ ! -f build/demo/server.pid ] || kill $$(cat build/demo/server.pid) || true
+
+test: $(BUILD)/build.ninja  ## the whole suite
+	@cmake --build $(BUILD) -j $(JOBS)
+	@ctest --test-dir $(BUILD) --output-on-failure
+
+bench: build  ## the benchmarks, as JSON lines with the limit of the same run
+	@$(BUILD)/engram bench all --data-dir build/bench
+
+fuzz: PRESET := fuzz
+fuzz: setup  ## libFuzzer targets, SECONDS=60 each
+	@[ -f build/fuzz/build.ninja ] || cmake --preset fuzz
+	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
+	@tools/fuzz.sh build/fuzz $(or $(SECONDS),60)
+
+crash: $(BUILD)/build.ninja  ## kill -9 under load, CYCLES=50 times
+	@cmake --build $(BUILD) -j $(JOBS)
+	@tests/crash/kill_cycles.py $(BUILD)/engram --cycles $(or $(CYCLES),50)
+
+sanitize: setup  ## unit tests under address, undefined and thread sanitizers
+	@for p in asan-ubsan tsan; do \
+	  [ -f build/$$p/build.ninja ] || cmake --preset $$p || exit 1; \
+	  cmake --build build/$$p -j $(JOBS) && ctest --test-dir build/$$p -L unit --output-on-failure || exit 1; \
+	done
+
+format:  ## clang-format over the tree
+	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+
+docs: build  ## write the generated docs again (errors, metrics, configuration)
+	@$(BUILD)/engram docs --out docs
+
+clean:  ## remove every build
+	@rm -rf build

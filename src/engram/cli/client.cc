@@ -1,0 +1,141 @@
+#include "engram/cli/client.h"
+
+#include <chrono>
+
+#include <grpcpp/grpcpp.h>
+
+#include "engram/v1/service.grpc.pb.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+
+namespace engram::cli {
+namespace {
+
+constexpr int kMessageBytes = 20 << 20;
+
+Status Unreachable(const std::string& servers, const std::string& why) {
+  return Status(Reason::CONNECTION_TIMEOUT, "No answer from " + servers + ": " + why + ".")
+      .Expected("a running server at that address")
+      .Suggest("start one, or name its address with --server or ENGRAM_SERVER")
+      .Example("engram serve");
+}
+
+// The text of an error is its four parts as Status::ToString writes them; take them apart again.
+Status FromText(Reason reason, const std::string& text) {
+  auto cut = [&text](const std::string& label) {
+    const size_t at = text.find("\n  " + label + ": ");
+    if (at == std::string::npos) return std::string();
+    const size_t from = at + label.size() + 5;
+    size_t to = std::string::npos;
+    for (const char* next : {"\n  Expected: ", "\n  Suggestion: ", "\n  Example: "}) {
+      to = std::min(to, text.find(next, from));
+    }
+    return text.substr(from, to == std::string::npos ? to : to - from);
+  };
+  return Status(reason, text.substr(0, text.find("\n  ")))
+      .Expected(cut("Expected"))
+      .Suggest(cut("Suggestion"))
+      .Example(cut("Example"));
+}
+
+Status FromGrpc(const grpc::Status& status, const std::string& servers) {
+  google::rpc::Status rich;
+  google::rpc::ErrorInfo info;
+  if (rich.ParseFromString(status.error_details())) {
+    for (const auto& detail : rich.details()) {
+      if (!detail.UnpackTo(&info)) continue;
+      Status result = FromText(ReasonFromName(info.reason()).value_or(Reason::INVALID_REQUEST),
+                               status.error_message());
+      for (const auto& [key, value] : info.metadata()) result = std::move(result).With(key, value);
+      return result;
+    }
+  }
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+    return Unreachable(servers, status.error_message());
+  }
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return Unreachable(servers, "the time given for the call is over");
+  }
+  return Status(Reason::INVALID_REQUEST, status.error_message());
+}
+
+std::vector<std::string> Split(const std::string& list) {
+  std::vector<std::string> parts;
+  for (size_t from = 0; from <= list.size();) {
+    const size_t comma = std::min(list.find(',', from), list.size());
+    if (comma > from) parts.push_back(list.substr(from, comma - from));
+    from = comma + 1;
+  }
+  return parts;
+}
+
+}  // namespace
+
+struct Client::Impl {
+  ClientOptions options;
+  std::vector<std::string> addresses;
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  size_t current = 0;
+
+  std::chrono::system_clock::time_point Deadline() const {
+    return std::chrono::system_clock::now() +
+           std::chrono::duration_cast<std::chrono::system_clock::duration>(options.timeout);
+  }
+
+  // Tries the servers in order, beginning with the one that answered last. A server that could not
+  // be reached has not seen the request, so the next may be asked.
+  template <class Call>
+  grpc::Status Try(Call call) {
+    grpc::Status status(grpc::StatusCode::UNAVAILABLE, "no server was named");
+    for (size_t i = 0; i < channels.size(); ++i) {
+      grpc::ClientContext context;
+      context.set_deadline(Deadline());
+      status = call(channels[current], &context);
+      const bool reached = status.error_code() != grpc::StatusCode::UNAVAILABLE ||
+                           !status.error_details().empty();
+      if (reached) return status;
+      current = (current + 1) % channels.size();
+    }
+    return status;
+  }
+};
+
+Client::Client(ClientOptions options) : impl_(new Impl{std::move(options), {}, {}, 0}) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMessageBytes);
+  arguments.SetMaxSendMessageSize(kMessageBytes);
+  impl_->addresses = Split(impl_->options.servers);
+  for (const std::string& address : impl_->addresses) {
+    impl_->channels.push_back(
+        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+  }
+}
+
+Client::~Client() = default;
+
+#define ENGRAM_CALL(Name, Request, Response)                                              \
+  Result<v1::Response> Client::Name(const v1::Request& request) {                         \
+    v1::Response response;                                                                \
+    grpc::Status status = impl_->Try([&](const auto& channel, grpc::ClientContext* context) { \
+      return v1::EngramService::NewStub(channel)->Name(context, request, &response);      \
+    });                                                                                   \
+    if (!status.ok()) return FromGrpc(status, impl_->options.servers);                    \
+    return response;                                                                      \
+  }
+ENGRAM_CLIENT_CALLS
+#undef ENGRAM_CALL
+
+Result<bool> Client::Serving(const std::string& service) {
+  namespace health = grpc::health::v1;
+  health::HealthCheckRequest request;
+  health::HealthCheckResponse response;
+  request.set_service(service);
+  grpc::Status status = impl_->Try([&](const auto& channel, grpc::ClientContext* context) {
+    return health::Health::NewStub(channel)->Check(context, request, &response);
+  });
+  if (!status.ok()) return FromGrpc(status, impl_->options.servers);
+  return response.status() == health::HealthCheckResponse::SERVING;
+}
+
+}  // namespace engram::cli

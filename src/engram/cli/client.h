@@ -1,0 +1,53 @@
+// The command's connection to a server: one blocking call after another, over gRPC. Not
+// thread-safe. Errors come back as the server's own Status (reason and text of four parts); a
+// server that cannot be reached is CONNECTION_TIMEOUT with what to try.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engram/base/status.h"
+#include "engram/env/clock.h"
+#include "engram/v1/service.pb.h"
+
+namespace engram::cli {
+
+struct ClientOptions {
+  std::string servers = "127.0.0.1:50051";  // host:port[,host:port …], tried in order
+  env::Duration timeout = std::chrono::seconds(10);
+};
+
+class Client {
+ public:
+  explicit Client(ClientOptions options);
+  ~Client();
+
+#define ENGRAM_CALL(Name, Request, Response) Result<v1::Response> Name(const v1::Request& request);
+#define ENGRAM_CLIENT_CALLS                                        \
+  ENGRAM_CALL(Remember, RememberRequest, RememberResponse)         \
+  ENGRAM_CALL(RememberBatch, RememberBatchRequest, RememberBatchResponse) \
+  ENGRAM_CALL(Update, UpdateRequest, UpdateResponse)               \
+  ENGRAM_CALL(Forget, ForgetRequest, ForgetResponse)               \
+  ENGRAM_CALL(Restore, RestoreRequest, RestoreResponse)            \
+  ENGRAM_CALL(Recall, RecallRequest, RecallResponse)               \
+  ENGRAM_CALL(Reminisce, ReminisceRequest, ReminisceResponse)      \
+  ENGRAM_CALL(Get, GetRequest, GetResponse)                        \
+  ENGRAM_CALL(List, ListRequest, ListResponse)                     \
+  ENGRAM_CALL(CreateSpace, CreateSpaceRequest, Space)              \
+  ENGRAM_CALL(GetSpace, GetSpaceRequest, Space)                    \
+  ENGRAM_CALL(ListSpaces, ListSpacesRequest, ListSpacesResponse)   \
+  ENGRAM_CALL(DeleteSpace, DeleteSpaceRequest, DeleteSpaceResponse) \
+  ENGRAM_CALL(Introspect, IntrospectRequest, IntrospectResponse)
+  ENGRAM_CLIENT_CALLS
+#undef ENGRAM_CALL
+
+  // grpc.health.v1: true when the service is SERVING; `service` "" is readiness.
+  Result<bool> Serving(const std::string& service);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace engram::cli

@@ -1,0 +1,121 @@
+#include "engram/runtime/node.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "engram/model/episode.h"
+#include "engram/runtime/space_metrics.h"
+
+namespace engram::runtime {
+namespace {
+
+constexpr int kFlusherThreads = 32;  // syncs in flight
+constexpr int kBackgroundThreads = 2;
+constexpr uint64_t kTailBytesMax = 512u << 20;  // of a node; a fourth of its memory when that is less
+constexpr env::Duration kTrimEvery = std::chrono::seconds(5);
+
+int ReaderThreads(int asked) {
+  if (asked > 0) return asked;
+  return std::max(4, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+Node::Node(const NodeOptions& options)
+    : options_(options),
+      metrics_(options.metrics),
+      tails_(std::make_shared<space::MemoryBudget>(
+          std::min<uint64_t>(kTailBytesMax, options.memory_limit / 4))),
+      observer_(std::make_unique<SpaceMetrics>(metrics_)) {}
+
+Node::~Node() {
+  if (!closed_) (void)Close();
+}
+
+Result<std::unique_ptr<Node>> Node::Start(const NodeOptions& options) {
+  std::unique_ptr<Node> node(new Node(options));
+  RETURN_IF_ERROR(node->Open());
+  return node;
+}
+
+Status Node::Open() {
+  env::FileSystem& fs = *options_.fs;
+  started_wall_ns_ = options_.clock->WallNs();
+  RETURN_IF_ERROR(fs.CreateDirectories(options_.data_dir));
+  ASSIGN_OR_RETURN(lock_, fs.Lock(env::JoinPath(options_.data_dir, "LOCK")));
+  ASSIGN_OR_RETURN(identity_, LoadNodeIdentity(fs, options_.data_dir, *options_.entropy));
+  flushers_ = env::MakeThreadPool("flush", kFlusherThreads);
+  background_ = env::MakeThreadPool("background", kBackgroundThreads);
+  readers_ = env::MakeThreadPool("read", ReaderThreads(options_.reader_threads));
+  ASSIGN_OR_RETURN(registry_,
+                   space::Registry::Start(Environment(), {.open_spaces_max = options_.open_spaces_max}));
+  RETURN_IF_ERROR(OpenDefaultSpace());
+  ScheduleTrim();
+  return OkStatus();
+}
+
+space::SpaceEnvironment Node::Environment() {
+  space::SpaceEnvironment environment;
+  environment.fs = options_.fs;
+  environment.clock = options_.clock;
+  environment.entropy = options_.entropy;
+  environment.flushers = flushers_.get();
+  environment.background = background_.get();
+  environment.observer = observer_.get();
+  environment.tails = tails_;
+  environment.spaces_directory = env::JoinPath(options_.data_dir, "spaces");
+  environment.cluster = options_.cluster;
+  environment.node_id = identity_.id;
+  environment.node_incarnation = identity_.incarnation;
+  environment.node_name = options_.name;
+  environment.log = options_.log;
+  return environment;
+}
+
+// A damaged `default` does not keep the node from serving the other spaces: the error is its own.
+Status Node::OpenDefaultSpace() {
+  if (registry_->Exists("default")) {
+    Result<std::shared_ptr<space::Space>> space = registry_->Get("default");
+    if (!space.ok()) observer_->OnEvent("default", "space_not_opened", space.status().message());
+    return OkStatus();
+  }
+  return registry_->Create("default", model::WithDefaults(options_.space_defaults)).status();
+}
+
+void Node::ScheduleTrim() {
+  background_->PostAfter(kTrimEvery, [this] {
+    if (stopping_) return;
+    registry_->Trim();
+    ScheduleTrim();
+  });
+}
+
+Status Node::Close() {
+  BeginShutdown();
+  closed_ = true;
+  readers_.reset();
+  Status status = registry_ != nullptr ? registry_->CloseAll() : OkStatus();
+  background_.reset();
+  flushers_.reset();
+  registry_.reset();
+  return status;
+}
+
+v1::NodeInfo Node::Info() {
+  v1::NodeInfo info;
+  info.set_id(FormatUuid(identity_.id.bytes));
+  info.set_incarnation(FormatBase32(identity_.incarnation.bytes, false));
+  *info.mutable_started_at() = model::UtcTime::FromNs(started_wall_ns_).ToProto();
+  info.set_data_dir(options_.data_dir);
+  if (Result<env::DiskSpace> disk = options_.fs->Space(options_.data_dir); disk.ok()) {
+    info.set_disk_free(disk->free_bytes);
+    info.set_disk_total(disk->total_bytes);
+  }
+  info.set_memory_used(ResidentBytes());
+  info.set_memory_limit(options_.memory_limit);
+  info.set_version(options_.version);
+  info.set_fsync_mode(FsyncModeName(options_.log.fsync_mode));
+  return info;
+}
+
+}  // namespace engram::runtime

@@ -1,0 +1,244 @@
+#include "engram/server/options.h"
+
+#include <algorithm>
+
+#include <toml++/toml.h>
+
+namespace engram::server {
+namespace {
+
+enum class Kind { Text, Flag, Count, Size, Time };
+
+struct KeySpec {
+  const char* section;
+  const char* key;
+  Kind kind;
+  const char* initial;
+  const char* range;
+  const char* help;
+  std::string dotted() const { return std::string(section) + "." + key; }
+};
+
+constexpr KeySpec kKeys[] = {
+#define ENGRAM_OPTION(section, key, kind, initial, range, help) \
+  {#section, #key, Kind::kind, initial, range, help},
+#include "engram/server/options.def"
+#undef ENGRAM_OPTION
+};
+
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0]++;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t change = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
+    }
+  }
+  return row[b.size()];
+}
+
+const KeySpec* Find(std::string_view dotted) {
+  for (const KeySpec& spec : kKeys) {
+    if (spec.dotted() == dotted) return &spec;
+  }
+  return nullptr;
+}
+
+Status UnknownKey(const std::string& dotted, const std::string& source) {
+  const KeySpec* nearest = std::min_element(
+      std::begin(kKeys), std::end(kKeys), [&dotted](const KeySpec& a, const KeySpec& b) {
+        return EditDistance(dotted, a.dotted()) < EditDistance(dotted, b.dotted());
+      });
+  return Status(Reason::CONFIGURATION, source + ": key '" + dotted + "' is not known.")
+      .Expected("one of the keys that engram serve --print-config shows")
+      .Suggest("the nearest known key is " + nearest->dotted())
+      .Example(nearest->dotted() + " = \"" + nearest->initial + "\"")
+      .With("field", dotted);
+}
+
+Status OutOfRange(const KeySpec& spec, const std::string& value, const std::string& source) {
+  return Status(Reason::CONFIGURATION,
+                source + ": " + spec.dotted() + " = '" + value + "' is out of range.")
+      .Expected(spec.range)
+      .Suggest(spec.help)
+      .Example(spec.dotted() + " = \"" + spec.initial + "\"")
+      .With("field", spec.dotted());
+}
+
+bool OneOf(std::string_view words, std::string_view value) {
+  while (true) {
+    const size_t bar = words.find('|');
+    if (words.substr(0, bar) == value) return true;
+    if (bar == std::string_view::npos) return false;
+    words.remove_prefix(bar + 1);
+  }
+}
+
+// Parses `text` as `spec` says, into the member that the caller names.
+Status Parse(const KeySpec& spec, const std::string& text, const std::string& source,
+             std::string* out) {
+  if (*spec.range != '\0' && !OneOf(spec.range, text)) return OutOfRange(spec, text, source);
+  *out = text;
+  return OkStatus();
+}
+
+Status Parse(const KeySpec& spec, const std::string& text, const std::string& source, bool* out) {
+  if (text != "true" && text != "false") {
+    return Status(Reason::CONFIGURATION,
+                  source + ": " + spec.dotted() + " = '" + text + "' is not true or false.")
+        .Expected("true or false")
+        .With("field", spec.dotted());
+  }
+  *out = text == "true";
+  return OkStatus();
+}
+
+Status Parse(const KeySpec& spec, const std::string& text, const std::string& source,
+             uint64_t* out) {
+  Result<uint64_t> value = ParseBytes(text);
+  if (!value.ok()) return value.status().Annotate(source + ": " + spec.dotted());
+  const std::string range = spec.range;
+  const size_t dots = range.find("..");
+  ASSIGN_OR_RETURN(const uint64_t low, ParseBytes(range.substr(0, dots)));
+  ASSIGN_OR_RETURN(const uint64_t high, ParseBytes(range.substr(dots + 2)));
+  if (*value < low || *value > high) return OutOfRange(spec, text, source);
+  *out = *value;
+  return OkStatus();
+}
+
+Status Parse(const KeySpec& spec, const std::string& text, const std::string& source,
+             env::Duration* out) {
+  Result<env::Duration> value = ParseDuration(text);
+  if (!value.ok()) return value.status().Annotate(source + ": " + spec.dotted());
+  *out = *value;
+  return OkStatus();
+}
+
+// Relations that no single key shows.
+Status CheckTogether(const Options& options) {
+  for (const std::string& address : {options.listen.grpc, options.listen.http, options.listen.ops}) {
+    ASSIGN_OR_RETURN(HostPort parsed, ParseHostPort(address));
+    if (!parsed.loopback) {
+      return Status(Reason::CONFIGURATION, "Listening on '" + address + "' is refused: there are no keys.")
+          .Expected("a loopback address, while everybody who can connect may do everything")
+          .Suggest("listen on 127.0.0.1 and reach it through a tunnel or a proxy that authenticates")
+          .Example("engram serve --grpc 127.0.0.1:50051");
+    }
+  }
+  if (options.wal.group_commit_bytes > options.wal.segment_bytes) {
+    return Status(Reason::CONFIGURATION, "wal.group_commit_bytes is larger than wal.segment_bytes.")
+        .Expected("one write to fit into a segment")
+        .Suggest("raise segment_bytes or lower group_commit_bytes");
+  }
+  return MemoryLimitBytes(options.node.memory_limit).status();
+}
+
+std::string ScalarText(const toml::node& node) {
+  if (auto text = node.value<std::string>(); node.is_string() && text) return *text;
+  if (auto flag = node.value<bool>(); node.is_boolean() && flag) return *flag ? "true" : "false";
+  if (auto number = node.value<int64_t>(); node.is_integer() && number) return std::to_string(*number);
+  return "";
+}
+
+std::string At(const std::string& path, const toml::source_region& where) {
+  return path + ":" + std::to_string(where.begin.line);
+}
+
+}  // namespace
+
+OptionsReader::OptionsReader() {
+  for (const KeySpec& spec : kKeys) values_[spec.dotted()] = {spec.initial, "default"};
+}
+
+Status OptionsReader::Set(const std::string& dotted, const std::string& value,
+                          const std::string& source) {
+  if (Find(dotted) == nullptr) return UnknownKey(dotted, source);
+  values_[dotted] = {value, source};
+  return OkStatus();
+}
+
+Status OptionsReader::ReadFile(const std::string& path) {
+  toml::table table;
+  try {
+    table = toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    return Status(Reason::CONFIGURATION,
+                  At(path, error.source()) + ": " + std::string(error.description()) + ".")
+        .Expected("a TOML file")
+        .Example("[listen]\n           grpc = \"127.0.0.1:50051\"");
+  }
+  for (const auto& [section, content] : table) {
+    const std::string name(section.str());
+    const toml::table* keys = content.as_table();
+    if (keys == nullptr) return UnknownKey(name, At(path, content.source()));
+    for (const auto& [key, node] : *keys) {
+      const std::string dotted = name + "." + std::string(key.str());
+      const bool scalar = node.is_string() || node.is_boolean() || node.is_integer();
+      if (Find(dotted) != nullptr && !scalar) {
+        return Status(Reason::CONFIGURATION, At(path, node.source()) + ": " + dotted +
+                                                 " takes one value, not a list or table.")
+            .Expected("text, true or false, or a whole number");
+      }
+      RETURN_IF_ERROR(Set(dotted, ScalarText(node), At(path, node.source())));
+    }
+  }
+  return OkStatus();
+}
+
+Status OptionsReader::ReadEnvironment(const char* const* environment) {
+  for (; *environment != nullptr; ++environment) {
+    const std::string_view entry = *environment;
+    const size_t equals = entry.find('=');
+    if (!entry.starts_with("ENGRAM_") || equals == std::string_view::npos) continue;
+    std::string name(entry.substr(7, equals - 7));
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+    for (const KeySpec& spec : kKeys) {
+      const std::string prefix = std::string(spec.section) + "_";
+      if (!name.starts_with(prefix)) continue;
+      RETURN_IF_ERROR(Set(std::string(spec.section) + "." + name.substr(prefix.size()),
+                          std::string(entry.substr(equals + 1)),
+                          "environment " + std::string(entry.substr(0, equals))));
+      break;
+    }
+  }
+  return OkStatus();
+}
+
+Result<Options> OptionsReader::Finish() const {
+  Options options;
+#define ENGRAM_OPTION(section, key, kind, initial, range, help)                       \
+  {                                                                                   \
+    const Value& value = values_.at(#section "." #key);                               \
+    RETURN_IF_ERROR(Parse(*Find(#section "." #key), value.text, value.source,         \
+                          &options.section.key));                                     \
+  }
+#include "engram/server/options.def"
+#undef ENGRAM_OPTION
+  RETURN_IF_ERROR(CheckTogether(options));
+  return options;
+}
+
+std::vector<KeyValue> OptionsReader::Keys() const {
+  std::vector<KeyValue> keys;
+  for (const KeySpec& spec : kKeys) {
+    const Value& value = values_.at(spec.dotted());
+    keys.push_back({spec.section, spec.key, value.text, value.source, spec.help});
+  }
+  return keys;
+}
+
+std::string ConfigurationTable() {
+  std::string text = "| key | default | allowed | what it does |\n|---|---|---|---|\n";
+  for (const KeySpec& spec : kKeys) {
+    std::string range = spec.range;
+    std::replace(range.begin(), range.end(), '|', ' ');
+    text += "| `" + spec.dotted() + "` | `" + (*spec.initial ? spec.initial : "\"\"") + "` | " +
+            range + " | " + spec.help + " |\n";
+  }
+  return text;
+}
+
+}  // namespace engram::server
