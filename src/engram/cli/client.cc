@@ -105,6 +105,9 @@ Client::Client(ClientOptions options) : impl_(new Impl{std::move(options), {}, {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMessageBytes);
   arguments.SetMaxSendMessageSize(kMessageBytes);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   impl_->addresses = Split(impl_->options.servers);
   for (const std::string& address : impl_->addresses) {
     impl_->channels.push_back(

@@ -1,0 +1,28 @@
+// The report of the demo: numbered rows of what was done, and the account at the end.
+#pragma once
+
+#include <string>
+
+#include "engram/env/clock.h"
+
+namespace engram::cli {
+
+class DemoReport {
+ public:
+  // Prints the title: date, cores, commit.
+  DemoReport();
+  // "  3  recall       <what>                <result>      2.1 ms"; an empty name continues a row.
+  void Row(const std::string& name, const std::string& what, const std::string& result,
+           env::Duration took);
+  // Without a time.
+  void Row(const std::string& name, const std::string& what, const std::string& result);
+
+  // A result under a row, cut to one line.
+  void Line(const std::string& text);
+
+ private:
+  void Print(const std::string& name, const std::string& text, const std::string& took);
+  int rows_ = 0;
+};
+
+}  // namespace engram::cli
