@@ -2,6 +2,7 @@
 // people and for what is stored, and monotonic time, for waiting and measuring. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 
@@ -34,16 +35,16 @@ class ManualClock : public Clock {
  public:
   explicit ManualClock(int64_t wall_ns = 1'750'000'000'000'000'000) : wall_ns_(wall_ns) {}
   int64_t WallNs() override { return wall_ns_; }
-  Instant Now() override { return now_; }
+  Instant Now() override { return {now_ns_}; }
   void Advance(Duration d) {
-    now_ = now_ + d;
+    now_ns_ += d.count();
     wall_ns_ += d.count();
   }
   void StepWall(Duration d) { wall_ns_ += d.count(); }
 
  private:
-  int64_t wall_ns_;
-  Instant now_;
+  std::atomic<int64_t> wall_ns_;
+  std::atomic<int64_t> now_ns_ = 0;
 };
 
 }  // namespace engram::env

@@ -1,7 +1,7 @@
 // The file system: one of the four doors to the machine. Everything durable goes through it, SQLite
 // included, so that crashes, faults and seeds reach every byte.
 //
-// Three implementations: the machine's (posix_file_system.h), one in memory that can be cloned as a
+// Three implementations: the machine's (PosixFileSystem()), one in memory that can be cloned as a
 // power cut would leave it (memory_file_system.h), and one that makes another fail on demand
 // (faulty_file_system.h).
 //
@@ -43,7 +43,10 @@ class File {
   // fdatasync(2): data and length are durable on return. Never retry after a failure: the kernel
   // may have dropped the dirty pages and called them clean.
   virtual Status Sync() = 0;
-  // Allocates [0, size) without changing what is there; the file reads as zeros beyond its old end.
+  // Makes the file at least `size` long and its room taken; what is new reads as zeros. Neither
+  // durable nor free of charge: the zeros are really written, so that later syncs within `size`
+  // have no metadata to write and take half the time. Grow in steps and Sync once after each. A
+  // failure leaves the length as it was.
   virtual Status Preallocate(uint64_t size) = 0;
   virtual Status Truncate(uint64_t size) = 0;
   virtual Result<uint64_t> Size() = 0;
