@@ -23,6 +23,8 @@ class Registry {
 
   // Opens it when needed. SPACE_NOT_FOUND has the names that are similar and the call that creates.
   virtual Result<std::shared_ptr<Space>> Get(const std::string& id) = 0;
+  // Only if it is open by now, without blocking; null otherwise. For doors that must not wait.
+  virtual std::shared_ptr<Space> FindOpen(const std::string& id) const = 0;
   virtual bool Exists(const std::string& id) const = 0;
   virtual Result<std::shared_ptr<Space>> Create(const std::string& id,
                                                 const engram::v1::SpaceSettings& settings) = 0;
