@@ -1,0 +1,36 @@
+// The composition root: from Options to a running server. Start opens the operators' door first
+// (so that a probe sees "recovering"), then the node, then the clients' doors. Owned by `serve`.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engram/base/status.h"
+#include "engram/runtime/node.h"
+#include "engram/server/options.h"
+
+namespace engram::server {
+
+// The node that the options describe, without doors.
+Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options);
+// The directory that `node.data_dir` means ("" has a default that depends on who runs it).
+std::string DataDirectory(const Options& options);
+
+class Server {
+ public:
+  static Result<std::unique_ptr<Server>> Start(const Options& options);
+  ~Server();
+
+  // Three lines: version, node and directory; addresses; the default space and how long it took.
+  std::string Banner() const;
+  // Graceful: not ready from now on, open requests finished (10 s at most), every log synced and
+  // closed cleanly.
+  Status Shutdown();
+
+ private:
+  struct Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace engram::server
