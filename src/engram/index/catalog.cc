@@ -14,6 +14,9 @@ class SqliteCatalog : public Catalog {
   SqliteCatalog(env::FileSystem& fs, std::string path)
       : fs_(fs), path_(std::move(path)), readers_(std::make_shared<CatalogReaderPool>(fs, path_)) {}
 
+  // The writer goes last: it empties the WAL into the file, if no snapshot is left.
+  ~SqliteCatalog() override { readers_->Close(); }
+
   Status Start(Incarnation incarnation) {
     MutexLock lock(mutex_);
     ASSIGN_OR_RETURN(connection_, Connection::Open(fs_, path_, Connection::Use::kWrite));

@@ -65,6 +65,8 @@ struct VersionState {
   model::UtcTime stored_at;
 };
 
+// Suppressed memories are among the live ones; versions are all that History can name; vectors are
+// of live memories.
 struct CatalogCounts {
   uint64_t live = 0, suppressed = 0, deleted = 0, versions = 0, vectors = 0;
 };
@@ -91,7 +93,8 @@ class CatalogSnapshot {
   virtual Result<std::vector<Sequence>> WithMetadata(std::string_view key, std::string_view value) = 0;
   virtual Result<std::vector<Sequence>> FromSources(std::span<const std::string> any_of) = 0;
   virtual Result<std::vector<Sequence>> WithIds(std::span<const std::string> ids) = 0;
-  // (people, tags, place) of one live content, folded: for soft legs.
+  // (people, tags, place) of one live content, folded: for soft legs. MEMORY_NOT_FOUND when no live
+  // memory has its content there.
   struct Names {
     std::vector<std::string> who, tags;
     std::string place;
@@ -103,18 +106,21 @@ class CatalogSnapshot {
 
 class Catalog {
  public:
-  // Opens or makes the file; a damaged or newer file is an error, after which the caller may
-  // Destroy it and open again. identity() of a new file has sequence 0.
+  // Opens or makes the file; a damaged or newer file, or one of another incarnation, is an error,
+  // after which the caller may Destroy it and open again. identity() of a new file has sequence 0.
   static Result<std::unique_ptr<Catalog>> Open(env::FileSystem& fs, const std::string& path,
                                                Incarnation incarnation);
+  // No Catalog may have it open. Snapshots that are left go on with what they see.
   static Status Destroy(env::FileSystem& fs, const std::string& path);
   virtual ~Catalog() = default;
 
   virtual IndexIdentity identity() const = 0;
   // One transaction: all changes and the new identity, or nothing. Not synced by itself: after a
   // crash the file stands at some earlier identity, whole (SQLite's WAL, synchronous=NORMAL).
+  // After an error it stands where it stood, and the same changes may be tried again; but when a
+  // sync of the file has failed, every further Apply is refused with IO: Destroy it and rebuild.
   virtual Status Apply(std::span<const model::Change> changes, const IndexIdentity& through) = 0;
-  // From a pool of readers; returned by its destructor.
+  // From a pool of readers; returned by its destructor. May outlive the catalog.
   virtual Result<std::unique_ptr<CatalogSnapshot>> NewSnapshot() = 0;
   virtual uint64_t bytes() const = 0;
 };

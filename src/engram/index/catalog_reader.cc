@@ -52,11 +52,18 @@ Result<std::unique_ptr<CatalogReader>> CatalogReaderPool::Take() {
 
 void CatalogReaderPool::Give(std::unique_ptr<CatalogReader> reader) {
   MutexLock lock(mutex_);
-  if (reader != nullptr && idle_.size() < kIdleMax) {
+  if (reader != nullptr && !closed_ && idle_.size() < kIdleMax) {
     idle_.push_back(std::move(reader));
   } else {
     --open_;
   }
+}
+
+void CatalogReaderPool::Close() {
+  MutexLock lock(mutex_);
+  closed_ = true;
+  open_ -= idle_.size();
+  idle_.clear();
 }
 
 }  // namespace engram::index

@@ -30,11 +30,14 @@ class CatalogReaderPool {
   Result<std::unique_ptr<CatalogReader>> Take();
   // Null when the reader failed and is not to be used again.
   void Give(std::unique_ptr<CatalogReader> reader);
+  // Closes those that are idle, and the others when they come back.
+  void Close();
 
  private:
   env::FileSystem& fs_;
   const std::string path_;
   Mutex mutex_;
+  bool closed_ GUARDED_BY(mutex_) = false;
   size_t open_ GUARDED_BY(mutex_) = 0;
   std::vector<std::unique_ptr<CatalogReader>> idle_ GUARDED_BY(mutex_);
 };

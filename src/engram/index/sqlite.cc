@@ -4,14 +4,17 @@
 
 #include <utility>
 
+#include "engram/index/vfs_pages.h"
+
 namespace engram::index {
 namespace {
 
 constexpr const char* kSetUp =
-    "PRAGMA cache_size=-256; PRAGMA temp_store=MEMORY; PRAGMA synchronous=NORMAL;"
+    "PRAGMA page_size=4096; PRAGMA cache_size=-256; PRAGMA temp_store=MEMORY; PRAGMA synchronous=NORMAL;"
     "PRAGMA secure_delete=ON; PRAGMA cell_size_check=ON;";
 
 Reason ReasonOf(int code) {
+  if (code == SQLITE_IOERR_DATA) return Reason::CORRUPTION_DETECTED;
   switch (code & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
@@ -26,7 +29,10 @@ Reason ReasonOf(int code) {
 Status MakeError(sqlite3* db, int code, const std::string& path) {
   const Reason reason = ReasonOf(code);
   Status cause = Vfs::TakeError();
-  if (!cause.ok() && (reason == Reason::IO || reason == Reason::DISK_FULL)) return cause;
+  const int primary = code & 0xff;
+  const bool from_file_system =
+      primary == SQLITE_IOERR || primary == SQLITE_FULL || primary == SQLITE_CANTOPEN;
+  if (!cause.ok() && from_file_system) return cause;
   const char* text = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
   Status status(reason, std::string("SQLite: ") + text);
   return std::move(status).With("path", path).With("sqlite_code", std::to_string(code));
@@ -118,10 +124,15 @@ Result<std::unique_ptr<Connection>> Connection::Open(env::FileSystem& fs, const 
   // Waits only for another connection of this process that recovers or closes the file.
   sqlite3_busy_timeout(connection->db_, 10'000);
   sqlite3_db_config(connection->db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  int reserved = kPageReserved;
+  sqlite3_file_control(connection->db_, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
   RETURN_IF_ERROR(connection->Execute(kSetUp));
   if (use == Use::kWrite) RETURN_IF_ERROR(connection->Execute("PRAGMA journal_mode=WAL"));
   RETURN_IF_ERROR(connection->Execute("SELECT count(*) FROM sqlite_schema"));
-  if (use == Use::kRead) RETURN_IF_ERROR(connection->Execute("PRAGMA query_only=ON"));
+  if (use == Use::kWrite) return connection;
+  // The last one to close checkpoints and removes the WAL by its name: only the writer may.
+  sqlite3_db_config(connection->db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  RETURN_IF_ERROR(connection->Execute("PRAGMA query_only=ON"));
   return connection;
 }
 
@@ -171,6 +182,7 @@ Status Transaction::Commit() {
 }
 
 Status RemoveDatabase(env::FileSystem& fs, const std::string& path) {
+  Vfs::For(fs)->Forget(path);
   // The database first, for good: SQLite drops a WAL that has none, whereas a database whose WAL is
   // gone may be half of a checkpoint.
   RETURN_IF_ERROR(fs.Remove(path));

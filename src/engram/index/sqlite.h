@@ -101,7 +101,8 @@ class Transaction {
   Connection* connection_;
 };
 
-// Removes a database with its WAL and journal; OK when absent. Nobody may have it open.
+// Removes a database with its WAL and journal; OK when absent. No writer may have it open; readers
+// that do go on with what they see.
 Status RemoveDatabase(env::FileSystem& fs, const std::string& path);
 // Bytes of the database file and its WAL, as they are now; 0 for what cannot be read.
 uint64_t DatabaseBytes(env::FileSystem& fs, const std::string& path);

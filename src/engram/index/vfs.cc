@@ -11,6 +11,7 @@
 
 #include "engram/base/thread_annotations.h"
 #include "engram/index/vfs_locks.h"
+#include "engram/index/vfs_pages.h"
 
 namespace engram::index {
 namespace {
@@ -52,52 +53,110 @@ class TemporaryFile : public env::File {
   std::string bytes_;
 };
 
+// What the files of one database share: main file, WAL and journal of all its connections.
+struct Database {
+  explicit Database(std::string main_path) : path(std::move(main_path)) {}
+  const std::string path;
+  SharedLocks locks;
+  std::atomic<bool> given_up{false};
+};
+
 // An open file: SQLite's base struct, then ours. SQLite allocates the memory.
 struct OpenFile : sqlite3_file {
   std::unique_ptr<env::File> file;
-  env::FileSystem* fs = nullptr;
+  Vfs* vfs = nullptr;
+  bool main = false;                   // the main file: it has locks, and checksums in its pages
   std::string new_name_in;             // directory to sync with the first sync; "" = none
-  std::shared_ptr<SharedLocks> locks;  // main database files only
+  std::shared_ptr<Database> database;  // null for temporary files
   SharedLocks::Held held;
 };
 
 OpenFile& Of(sqlite3_file* file) { return *static_cast<OpenFile*>(file); }
 
+// After a failed sync nobody knows what is on the disk, and a later sync may lie (the kernel has
+// dropped the pages and calls them clean), so that a checkpoint could tear the file. What is stored
+// here is derived: the name is removed, the next opening begins anew, and nothing is written any
+// more by those who have it open.
+void GiveUp(OpenFile& open) {
+  if (open.database == nullptr || open.database->given_up) return;
+  const std::string& path = open.database->path;
+  open.vfs->Forget(path);
+  env::FileSystem& fs = open.vfs->file_system();
+  if (fs.Remove(path).ok()) (void)fs.SyncDirectory(env::DirectoryOf(path)).ok();
+}
+
+Status CheckWritable(const OpenFile& open) {
+  if (open.database == nullptr || !open.database->given_up) return OkStatus();
+  return Status(Reason::IO, "the database was given up after a failed sync")
+      .With("path", open.database->path)
+      .Suggest("destroy it and build it again");
+}
+
 int Close(sqlite3_file* file) {
   OpenFile& open = Of(file);
-  if (open.locks != nullptr) {
-    open.locks->ShmUnmap(&open.held);
-    open.locks->Unlock(&open.held, SharedLocks::kNone);
+  if (open.main) {
+    open.database->locks.ShmUnmap(&open.held);
+    open.database->locks.Unlock(&open.held, SharedLocks::kNone);
   }
   open.~OpenFile();
   return SQLITE_OK;
 }
 
-int Read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset) {
-  auto* bytes = static_cast<char*>(out);
-  Result<size_t> got = Of(file).file->ReadAt(static_cast<uint64_t>(offset), bytes,
-                                             static_cast<size_t>(size));
-  if (!got.ok()) return Failed(got.status(), SQLITE_IOERR_READ);
-  if (*got == static_cast<size_t>(size)) return SQLITE_OK;
-  std::memset(bytes + *got, 0, static_cast<size_t>(size) - *got);
-  return SQLITE_IOERR_SHORT_READ;
+int CheckPage(const OpenFile& open, const char* page, uint64_t offset) {
+  if (PageIntact(page, offset)) return SQLITE_OK;
+  return Failed(Status(Reason::CORRUPTION_DETECTED, "a page's checksum does not match")
+                    .With("path", open.database->path)
+                    .With("offset", offset)
+                    .Suggest("the file is derived from the log: remove it and it is built again"),
+                SQLITE_IOERR_DATA);
 }
 
-int Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset) {
-  const ByteView bytes(static_cast<const char*>(data), static_cast<size_t>(size));
-  return CodeOf(Of(file).file->WriteAt(static_cast<uint64_t>(offset), bytes), SQLITE_IOERR_WRITE);
+int Read(sqlite3_file* file, void* out, int bytes_wanted, sqlite3_int64 at) {
+  OpenFile& open = Of(file);
+  auto* bytes = static_cast<char*>(out);
+  const auto size = static_cast<size_t>(bytes_wanted);
+  const auto offset = static_cast<uint64_t>(at);
+  Result<size_t> got = open.file->ReadAt(offset, bytes, size);
+  if (!got.ok()) return Failed(got.status(), SQLITE_IOERR_READ);
+  if (*got < size) {
+    std::memset(bytes + *got, 0, size - *got);
+    return SQLITE_IOERR_SHORT_READ;
+  }
+  return open.main && IsPage(offset, size) ? CheckPage(open, bytes, offset) : SQLITE_OK;
+}
+
+int Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 at) {
+  OpenFile& open = Of(file);
+  if (Status status = CheckWritable(open); !status.ok()) return Failed(status, SQLITE_IOERR_WRITE);
+  ByteView bytes(static_cast<const char*>(data), static_cast<size_t>(size));
+  const auto offset = static_cast<uint64_t>(at);
+  char page[kPageBytes];
+  if (open.main && IsPage(offset, bytes.size())) {
+    std::memcpy(page, data, kPageBytes);
+    SealPage(page, offset);
+    bytes = {page, kPageBytes};
+  }
+  return CodeOf(open.file->WriteAt(offset, bytes), SQLITE_IOERR_WRITE);
 }
 
 int Truncate(sqlite3_file* file, sqlite3_int64 size) {
-  return CodeOf(Of(file).file->Truncate(static_cast<uint64_t>(size)), SQLITE_IOERR_TRUNCATE);
+  OpenFile& open = Of(file);
+  Status status = CheckWritable(open);
+  if (status.ok()) status = open.file->Truncate(static_cast<uint64_t>(size));
+  return CodeOf(std::move(status), SQLITE_IOERR_TRUNCATE);
 }
 
 int Sync(sqlite3_file* file, int) {
   OpenFile& open = Of(file);
-  if (Status status = open.file->Sync(); !status.ok()) return Failed(status, SQLITE_IOERR_FSYNC);
-  if (open.new_name_in.empty()) return SQLITE_OK;
-  Status status = open.fs->SyncDirectory(open.new_name_in);
-  if (!status.ok()) return Failed(status, SQLITE_IOERR_DIR_FSYNC);
+  Status status = CheckWritable(open);
+  if (status.ok()) status = open.file->Sync();
+  if (status.ok() && !open.new_name_in.empty()) {
+    status = open.vfs->file_system().SyncDirectory(open.new_name_in);
+  }
+  if (!status.ok()) {
+    GiveUp(open);
+    return Failed(std::move(status), SQLITE_IOERR_FSYNC);
+  }
   open.new_name_in.clear();
   return SQLITE_OK;
 }
@@ -111,19 +170,19 @@ int FileSize(sqlite3_file* file, sqlite3_int64* size) {
 
 int Lock(sqlite3_file* file, int level) {
   OpenFile& open = Of(file);
-  if (open.locks == nullptr) return SQLITE_OK;
-  return open.locks->Lock(&open.held, level) ? SQLITE_OK : SQLITE_BUSY;
+  if (!open.main) return SQLITE_OK;
+  return open.database->locks.Lock(&open.held, level) ? SQLITE_OK : SQLITE_BUSY;
 }
 
 int Unlock(sqlite3_file* file, int level) {
   OpenFile& open = Of(file);
-  if (open.locks != nullptr) open.locks->Unlock(&open.held, level);
+  if (open.main) open.database->locks.Unlock(&open.held, level);
   return SQLITE_OK;
 }
 
 int CheckReservedLock(sqlite3_file* file, int* reserved) {
   OpenFile& open = Of(file);
-  *reserved = open.locks != nullptr && open.locks->IsReserved() ? 1 : 0;
+  *reserved = open.main && open.database->locks.IsReserved() ? 1 : 0;
   return SQLITE_OK;
 }
 
@@ -134,7 +193,7 @@ int Characteristics(sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
 
 int ShmMap(sqlite3_file* file, int region, int size, int extend, void volatile** memory) {
   OpenFile& open = Of(file);
-  *memory = open.locks->ShmMap(&open.held, static_cast<size_t>(region), static_cast<size_t>(size),
+  *memory = open.database->locks.ShmMap(&open.held, static_cast<size_t>(region), static_cast<size_t>(size),
                                extend != 0);
   return SQLITE_OK;
 }
@@ -142,17 +201,17 @@ int ShmMap(sqlite3_file* file, int region, int size, int extend, void volatile**
 int ShmLock(sqlite3_file* file, int first, int count, int flags) {
   OpenFile& open = Of(file);
   if ((flags & SQLITE_SHM_UNLOCK) != 0) {
-    open.locks->ShmUnlock(&open.held, first, count);
+    open.database->locks.ShmUnlock(&open.held, first, count);
     return SQLITE_OK;
   }
   const bool exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
-  return open.locks->ShmLock(&open.held, first, count, exclusive) ? SQLITE_OK : SQLITE_BUSY;
+  return open.database->locks.ShmLock(&open.held, first, count, exclusive) ? SQLITE_OK : SQLITE_BUSY;
 }
 
-void ShmBarrier(sqlite3_file* file) { Of(file).locks->ShmBarrier(); }
+void ShmBarrier(sqlite3_file* file) { Of(file).database->locks.ShmBarrier(); }
 
 int ShmUnmap(sqlite3_file* file, int) {
-  Of(file).locks->ShmUnmap(&Of(file).held);
+  Of(file).database->locks.ShmUnmap(&Of(file).held);
   return SQLITE_OK;
 }
 
@@ -167,31 +226,44 @@ class VfsOfFileSystem : public Vfs {
   ~VfsOfFileSystem() override { sqlite3_vfs_unregister(&vfs_); }
   const char* name() const override { return name_.c_str(); }
   env::FileSystem& file_system() const override { return fs_; }
+  void Forget(const std::string& path) override;
 
   int OpenPath(const char* path, OpenFile* open, int flags);
-  std::shared_ptr<SharedLocks> LocksOf(const std::string& path);
+  // Of a main file, a WAL or a journal.
+  std::shared_ptr<Database> DatabaseOf(std::string path);
 
  private:
   env::FileSystem& fs_;
   std::string name_;
   sqlite3_vfs vfs_{};
   Mutex mutex_;
-  std::map<std::string, std::weak_ptr<SharedLocks>> locks_ GUARDED_BY(mutex_);
+  std::map<std::string, std::weak_ptr<Database>> databases_ GUARDED_BY(mutex_);  // by main path
 };
 
 VfsOfFileSystem& Of(sqlite3_vfs* vfs) { return *static_cast<VfsOfFileSystem*>(vfs->pAppData); }
 
-std::shared_ptr<SharedLocks> VfsOfFileSystem::LocksOf(const std::string& path) {
+std::shared_ptr<Database> VfsOfFileSystem::DatabaseOf(std::string path) {
+  for (const std::string_view suffix : {"-wal", "-journal"}) {
+    if (path.ends_with(suffix)) path.resize(path.size() - suffix.size());
+  }
   MutexLock lock(mutex_);
-  std::erase_if(locks_, [](const auto& entry) { return entry.second.expired(); });
-  std::weak_ptr<SharedLocks>& known = locks_[path];
-  std::shared_ptr<SharedLocks> locks = known.lock();
-  if (locks == nullptr) known = locks = std::make_shared<SharedLocks>();
-  return locks;
+  std::erase_if(databases_, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<Database>& known = databases_[path];
+  std::shared_ptr<Database> database = known.lock();
+  if (database == nullptr) known = database = std::make_shared<Database>(path);
+  return database;
+}
+
+void VfsOfFileSystem::Forget(const std::string& path) {
+  MutexLock lock(mutex_);
+  const auto known = databases_.find(path);
+  if (known == databases_.end()) return;
+  if (const std::shared_ptr<Database> database = known->second.lock()) database->given_up = true;
+  databases_.erase(known);
 }
 
 int VfsOfFileSystem::OpenPath(const char* path, OpenFile* open, int flags) {
-  open->fs = &fs_;
+  open->vfs = this;
   if (path == nullptr) {
     open->file = std::make_unique<TemporaryFile>();
     return SQLITE_OK;
@@ -210,7 +282,8 @@ int VfsOfFileSystem::OpenPath(const char* path, OpenFile* open, int flags) {
   Result<std::unique_ptr<env::File>> file = fs_.Open(path, mode);
   if (!file.ok()) return Failed(file.status(), SQLITE_CANTOPEN);
   open->file = std::move(file).value();
-  if ((flags & SQLITE_OPEN_MAIN_DB) != 0) open->locks = LocksOf(path);
+  open->main = (flags & SQLITE_OPEN_MAIN_DB) != 0;
+  open->database = DatabaseOf(path);
   return SQLITE_OK;
 }
 

@@ -4,7 +4,9 @@
 //
 // File locks and the wal-index ("shared memory") live in this process, keyed by path: one process
 // owns a data directory (its LOCK file says so), and its connections to one file share them as long
-// as they come from the Vfs of the same FileSystem. Temporary files are kept in memory.
+// as they come from the Vfs of the same FileSystem. Temporary files are kept in memory. Every page
+// of a main file has a checksum (vfs_pages.h). When a sync of a database fails, the database is
+// given up: its name is removed and writes to it get IO, since all of it is derived.
 //
 // Thread-safe. A Vfs lives until the last one who holds it lets go; the FileSystem must outlive it.
 #pragma once
@@ -25,6 +27,9 @@ class Vfs {
   // What sqlite3_open_v2 wants to hear.
   virtual const char* name() const = 0;
   virtual env::FileSystem& file_system() const = 0;
+  // The main file at `path` is about to go: whoever has it open reads on but writes no more, and
+  // the next opening shares nothing with them.
+  virtual void Forget(const std::string& path) = 0;
 
   // The file system's own error of the last failed operation on this thread, once; OK when there
   // was none. SQLite itself passes on only a number.
