@@ -1,8 +1,8 @@
-// The text index of one space: text.db, an FTS5 table without content, with our analyzer as its
-// tokenizer. Derived, safe to delete. It answers with counts, never with scores: BM25 is computed
+// The text index of one space: text.db, an FTS5 table without content that holds the terms of our
+// analyzer. Derived, safe to delete. It answers with counts, never with scores: BM25 is computed
 // in one place for index and tail alike, so that it does not matter where an entry lies.
 //
-// One writer, many snapshots, as the catalog.
+// One writer at a time, and any number of snapshots beside it, each used by one thread.
 #pragma once
 
 #include <functional>
@@ -41,20 +41,26 @@ class TextSnapshot {
   virtual ~TextSnapshot() = default;
   virtual const IndexIdentity& identity() const = 0;
   virtual const TextTotals& totals() const = 0;
-  // Calls `hit` for every document that holds any of the (analysed) terms, in sequence order, and
-  // fills `document_counts` with the number of documents per term.
+  // Calls `hit` for every document that holds any of the (analysed, at most 256) terms, in sequence
+  // order, and fills `document_counts` with the number of documents per term. CORRUPTION_DETECTED
+  // when the file is damaged; then some hits may have been given already.
   virtual Status Search(std::span<const std::string> terms, std::vector<uint64_t>* document_counts,
                         const std::function<void(const TextHit&)>& hit) = 0;
 };
 
 class TextIndex {
  public:
+  // Opens or makes the file. A damaged file, one of another incarnation, or one made by another
+  // analyzer or version is an error, after which the caller may Destroy it and open again.
   static Result<std::unique_ptr<TextIndex>> Open(env::FileSystem& fs, const std::string& path,
                                                  Incarnation incarnation, std::string_view analyzer);
   static Status Destroy(env::FileSystem& fs, const std::string& path);
   virtual ~TextIndex() = default;
   virtual IndexIdentity identity() const = 0;
+  // One transaction, in the order given: all changes and the new identity, or nothing. Not synced
+  // by itself: after a crash the file stands at some earlier identity, whole.
   virtual Status Apply(std::span<const TextChange> changes, const IndexIdentity& through) = 0;
+  // One consistent state. From a pool of readers; may outlive neither the file nor the index.
   virtual Result<std::unique_ptr<TextSnapshot>> NewSnapshot() = 0;
   virtual uint64_t bytes() const = 0;
 };
