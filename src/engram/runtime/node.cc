@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "engram/model/episode.h"
+#include "engram/runtime/process_facts.h"
 #include "engram/runtime/space_metrics.h"
 
 namespace engram::runtime {
@@ -14,6 +15,16 @@ constexpr int kBackgroundThreads = 2;
 constexpr uint64_t kTailBytesMax = 512u << 20;  // of a node; a fourth of its memory when that is less
 constexpr env::Duration kTrimEvery = std::chrono::seconds(5);
 
+std::string_view FsyncModeName(wal::FsyncMode mode) {
+  switch (mode) {
+    case wal::FsyncMode::kPerWrite: return "per_write";
+    case wal::FsyncMode::kPerBatch: return "per_batch";
+    case wal::FsyncMode::kTimer: return "timer";
+    case wal::FsyncMode::kNone: return "none";
+  }
+  return "";
+}
+
 int ReaderThreads(int asked) {
   if (asked > 0) return asked;
   return std::max(4, static_cast<int>(std::thread::hardware_concurrency()));
@@ -23,6 +34,7 @@ int ReaderThreads(int asked) {
 
 Node::Node(const NodeOptions& options)
     : options_(options),
+      fs_(*options.fs),
       metrics_(options.metrics),
       tails_(std::make_shared<space::MemoryBudget>(
           std::min<uint64_t>(kTailBytesMax, options.memory_limit / 4))),
@@ -39,7 +51,7 @@ Result<std::unique_ptr<Node>> Node::Start(const NodeOptions& options) {
 }
 
 Status Node::Open() {
-  env::FileSystem& fs = *options_.fs;
+  env::FileSystem& fs = fs_;
   started_wall_ns_ = options_.clock->WallNs();
   RETURN_IF_ERROR(fs.CreateDirectories(options_.data_dir));
   ASSIGN_OR_RETURN(lock_, fs.Lock(env::JoinPath(options_.data_dir, "LOCK")));
@@ -51,12 +63,14 @@ Status Node::Open() {
                    space::Registry::Start(Environment(), {.open_spaces_max = options_.open_spaces_max}));
   RETURN_IF_ERROR(OpenDefaultSpace());
   ScheduleTrim();
+  metrics_.AddCollector([this](obs::Metrics::Sample& sample) { CollectMachine(sample); });
+  metrics_.AddCollector([this](obs::Metrics::Sample& sample) { CollectSpaces(sample); });
   return OkStatus();
 }
 
 space::SpaceEnvironment Node::Environment() {
   space::SpaceEnvironment environment;
-  environment.fs = options_.fs;
+  environment.fs = &fs_;
   environment.clock = options_.clock;
   environment.entropy = options_.entropy;
   environment.flushers = flushers_.get();
@@ -104,17 +118,18 @@ Status Node::Close() {
 v1::NodeInfo Node::Info() {
   v1::NodeInfo info;
   info.set_id(FormatUuid(identity_.id.bytes));
+  info.set_name(options_.name);
   info.set_incarnation(FormatBase32(identity_.incarnation.bytes, false));
   *info.mutable_started_at() = model::UtcTime::FromNs(started_wall_ns_).ToProto();
   info.set_data_dir(options_.data_dir);
-  if (Result<env::DiskSpace> disk = options_.fs->Space(options_.data_dir); disk.ok()) {
+  if (Result<env::DiskSpace> disk = fs_.Space(options_.data_dir); disk.ok()) {
     info.set_disk_free(disk->free_bytes);
     info.set_disk_total(disk->total_bytes);
   }
-  info.set_memory_used(ResidentBytes());
+  info.set_memory_used(ReadProcessFacts().resident_bytes);
   info.set_memory_limit(options_.memory_limit);
   info.set_version(options_.version);
-  info.set_fsync_mode(FsyncModeName(options_.log.fsync_mode));
+  info.set_fsync_mode(std::string(FsyncModeName(options_.log.fsync_mode)));
   return info;
 }
 

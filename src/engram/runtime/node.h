@@ -18,6 +18,7 @@
 #include "engram/env/executor.h"
 #include "engram/env/file_system.h"
 #include "engram/obs/metrics.h"
+#include "engram/runtime/counting_file_system.h"
 #include "engram/space/registry.h"
 #include "engram/v1/service.pb.h"
 
@@ -33,6 +34,8 @@ struct NodeOptions {
   uint64_t memory_limit = 1u << 30;
   size_t open_spaces_max = 512;
   int reader_threads = 0;              // 0: one per core, at least 4
+  std::string version;                 // of the program, for Info
+  obs::MetricsOptions metrics;
   wal::LogOptions log;                 // mode, sizes, floors; the rest is filled per space
   v1::SpaceSettings space_defaults;    // of `default` and of spaces created without a word
 };
@@ -74,9 +77,8 @@ class Node {
   const v1::SpaceSettings& space_defaults() const { return options_.space_defaults; }
 
   v1::NodeInfo Info();
-  // Refreshes the gauges that are read from the machine (disk, memory, open spaces), then the text
-  // exposition.
-  std::string ExposeMetrics();
+  // Every series, in the Prometheus text format; gauges are read from machine and spaces now.
+  std::string ExposeMetrics() { return metrics_.Expose(); }
 
  private:
   explicit Node(const NodeOptions& options);
@@ -84,8 +86,11 @@ class Node {
   Status OpenDefaultSpace();
   space::SpaceEnvironment Environment();
   void ScheduleTrim();
+  void CollectMachine(obs::Metrics::Sample& sample);
+  void CollectSpaces(obs::Metrics::Sample& sample);
 
   NodeOptions options_;
+  CountingFileSystem fs_;
   std::unique_ptr<env::FileLock> lock_;
   NodeIdentity identity_;
   obs::Metrics metrics_;

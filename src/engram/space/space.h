@@ -51,6 +51,12 @@ class SpaceObserver {
   virtual void OnWrite(const std::string& space, uint64_t episodes, uint64_t bytes) = 0;
   virtual void OnIndexed(const std::string& space, const char* index, uint64_t behind) = 0;
   virtual void OnEvent(const std::string& space, std::string_view event, std::string_view detail) = 0;
+  // A space was asked for; `open` when it was open already.
+  virtual void OnUse(bool open) { (void)open; }
+  // A space was opened, recovery of its log included, or could not be.
+  virtual void OnOpened(const std::string& space, const Status& status, env::Duration took) {
+    (void)space, (void)status, (void)took;
+  }
   virtual wal::LogObserver* LogObserverFor(const std::string& space) = 0;  // may be null
 };
 

@@ -1,0 +1,90 @@
+#include "engram/runtime/space_metrics.h"
+
+#include "engram/obs/log.h"
+
+namespace engram::runtime {
+namespace {
+
+double Seconds(env::Duration d) { return static_cast<double>(d.count()) / 1e9; }
+
+bool IsDamage(std::string_view event) { return event.find("corrupt") != std::string_view::npos; }
+
+}  // namespace
+
+using obs::Metric;
+
+// The handles of one space, found once; its log's observer.
+class SpaceMetrics::OneSpace : public wal::LogObserver {
+ public:
+  OneSpace(std::string id, std::shared_ptr<const obs::SpaceSeries> series)
+      : id_(std::move(id)),
+        series_(std::move(series)),
+        entries_(series_->counter(Metric::kWalAppendedEntries)),
+        bytes_(series_->counter(Metric::kWalAppendedBytes)),
+        episodes_(series_->counter(Metric::kEpisodesWritten)),
+        damage_(series_->counter(Metric::kCorruptionFound)),
+        sync_(series_->histogram(Metric::kWalFsyncSeconds)),
+        group_(series_->histogram(Metric::kWalGroupEntries)) {}
+
+  void OnGroup(size_t entries, size_t bytes, env::Duration, env::Duration sync) override {
+    entries_.Add(entries);
+    bytes_.Add(bytes);
+    group_.Observe(static_cast<double>(entries));
+    if (sync.count() > 0) sync_.Observe(Seconds(sync));
+  }
+  void OnPoisoned(const Status& why) override {
+    obs::LogStatus(obs::Level::kError, "wal_poisoned", why, {{"space", id_}});
+  }
+  void OnEvent(std::string_view event, std::string_view detail) override {
+    if (IsDamage(event)) damage_.Add();
+    obs::Log(obs::Level::kWarn, event, {{"space", id_}, {"detail", detail}});
+  }
+  void AddEpisodes(uint64_t count) { episodes_.Add(count); }
+
+ private:
+  const std::string id_;
+  const std::shared_ptr<const obs::SpaceSeries> series_;
+  obs::Counter& entries_;
+  obs::Counter& bytes_;
+  obs::Counter& episodes_;
+  obs::Counter& damage_;
+  obs::Histogram& sync_;
+  obs::Histogram& group_;
+};
+
+SpaceMetrics::SpaceMetrics(obs::Metrics& metrics)
+    : metrics_(metrics),
+      hits_(metrics.counter(Metric::kSpaceCacheHits)),
+      misses_(metrics.counter(Metric::kSpaceCacheMisses)) {}
+
+SpaceMetrics::~SpaceMetrics() = default;
+
+SpaceMetrics::OneSpace& SpaceMetrics::Of(const std::string& space) {
+  MutexLock lock(mutex_);
+  std::unique_ptr<OneSpace>& one = spaces_[space];
+  if (one == nullptr) one = std::make_unique<OneSpace>(space, metrics_.space(space));
+  return *one;
+}
+
+void SpaceMetrics::OnWrite(const std::string& space, uint64_t episodes, uint64_t) {
+  Of(space).AddEpisodes(episodes);
+}
+
+// How far the indexes are is read from the spaces when somebody scrapes.
+void SpaceMetrics::OnIndexed(const std::string&, const char*, uint64_t) {}
+
+void SpaceMetrics::OnEvent(const std::string& space, std::string_view event, std::string_view detail) {
+  Of(space).OnEvent(event, detail);
+}
+
+void SpaceMetrics::OnUse(bool open) { (open ? hits_ : misses_).Add(); }
+
+void SpaceMetrics::OnOpened(const std::string& space, const Status& status, env::Duration took) {
+  metrics_.counter(status.ok() ? Metric::kWalRecoverySuccesses : Metric::kWalRecoveryFailures).Add();
+  metrics_.histogram(Metric::kWalRecoverySeconds).Observe(Seconds(took));
+  if (!status.ok()) obs::LogStatus(obs::Level::kError, "space_not_opened", status, {{"space", space}});
+}
+
+wal::LogObserver* SpaceMetrics::LogObserverFor(const std::string& space) { return &Of(space); }
+
+}  // namespace engram::runtime

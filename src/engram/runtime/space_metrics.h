@@ -1,0 +1,39 @@
+// What logs and spaces observe, as metrics and lines of the structured log. Owned by Node; outlives
+// every space. Thread-safe.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "engram/base/thread_annotations.h"
+#include "engram/obs/metrics.h"
+#include "engram/space/space.h"
+
+namespace engram::runtime {
+
+class SpaceMetrics : public space::SpaceObserver {
+ public:
+  explicit SpaceMetrics(obs::Metrics& metrics);
+  ~SpaceMetrics() override;
+
+  void OnWrite(const std::string& space, uint64_t episodes, uint64_t bytes) override;
+  void OnIndexed(const std::string& space, const char* index, uint64_t behind) override;
+  void OnEvent(const std::string& space, std::string_view event, std::string_view detail) override;
+  void OnUse(bool open) override;
+  void OnOpened(const std::string& space, const Status& status, env::Duration took) override;
+  wal::LogObserver* LogObserverFor(const std::string& space) override;
+
+ private:
+  class OneSpace;
+  OneSpace& Of(const std::string& space);
+
+  obs::Metrics& metrics_;
+  obs::Counter& hits_;
+  obs::Counter& misses_;
+  Mutex mutex_;
+  // Kept for the life of the node: a closed space may be opened again.
+  std::map<std::string, std::unique_ptr<OneSpace>> spaces_ GUARDED_BY(mutex_);
+};
+
+}  // namespace engram::runtime
