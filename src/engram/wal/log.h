@@ -26,6 +26,7 @@
 #include "engram/env/executor.h"
 #include "engram/env/file_system.h"
 #include "engram/record/entry.h"
+#include "engram/wal/space_meta.h"
 
 namespace engram::wal {
 
@@ -58,6 +59,9 @@ struct LogOptions {
   bool preallocate = true;
   uint64_t min_free_bytes = 1u << 30;  // below it appends get DISK_FULL
   uint64_t reserve_bytes = 64u << 20;  // of which deletes may still take
+  uint64_t max_unsynced_bytes = 64u << 20;  // appended and on its way: beyond it OVERLOADED
+  uint64_t tail_bytes = 1u << 20;      // of what is written, kept in memory for followers
+  env::Duration idle_mark_delay = std::chrono::milliseconds(100);
 };
 
 struct Draft {
@@ -73,13 +77,11 @@ struct EntryIdentity {
   bool operator==(const EntryIdentity&) const = default;
 };
 
-struct EpochBegin {
-  Epoch epoch;
-  Sequence first;  // sequence of its EpochStart
-};
-
 // The first call with an error says what the append met; OK means durable as the fsync mode has it.
 using DurableCallback = std::function<void(const Status&)>;
+
+// How far a cursor goes: to acknowledged_end, or to end (what may not be durable yet).
+enum class ReadThrough { kAcknowledged, kAppended };
 
 class Cursor;
 
@@ -103,8 +105,12 @@ class Log {
   // error that comes later. When the result is an error nothing was appended and `done` is not
   // called. Reasons: WAL_POISONED, DISK_FULL, OVERLOADED (unsynced bytes at their bound), TOO_LARGE.
   virtual Result<Sequence> Append(std::vector<Draft> drafts, DurableCallback done) = 0;
-  // The same, and waits; the calling thread may do the write itself.
-  virtual Result<Sequence> AppendAndWait(std::vector<Draft> drafts) = 0;
+  // The same, and waits; the calling thread may do the write itself, which saves a change of
+  // threads. `done`, when given, has been called in its turn before this returns.
+  virtual Result<Sequence> AppendAndWait(std::vector<Draft> drafts, DurableCallback done) = 0;
+  Result<Sequence> AppendAndWait(std::vector<Draft> drafts) {
+    return AppendAndWait(std::move(drafts), nullptr);
+  }
 
   // What is appended; what is synced (in modes timer and none: really synced, not merely written).
   virtual Sequence end() const = 0;
@@ -122,8 +128,11 @@ class Log {
   virtual Result<std::optional<EntryIdentity>> IdentityAt(Sequence sequence) = 0;
   // One entry by sequence, through the sparse index. MEMORY_NOT_FOUND in a hole or beyond the end.
   virtual Result<record::Entry> Read(Sequence sequence) = 0;
-  // Entries from `from` on, in order; sees appended entries once written (live tail from memory).
-  virtual std::unique_ptr<Cursor> NewCursor(Sequence from) = 0;
+  // Entries from `from` on, in order (live tail from memory).
+  virtual std::unique_ptr<Cursor> NewCursor(Sequence from, ReadThrough through) = 0;
+  std::unique_ptr<Cursor> NewCursor(Sequence from) {
+    return NewCursor(from, ReadThrough::kAcknowledged);
+  }
 
   // Cuts everything above `last` (see docs/wal-format.md, rewind). The cut suffix is saved to
   // quarantine first.
@@ -142,8 +151,7 @@ class Log {
 class Cursor {
  public:
   virtual ~Cursor() = default;
-  // The next entry at or below acknowledged_end (or, with `unacknowledged`, below end); nullopt at
-  // the end for now. Holes are skipped. CORRUPTION_DETECTED and CHECKSUM_MISMATCH name file,
+  // The next entry as far as ReadThrough allows; nullopt at the end for now. Holes are skipped. CORRUPTION_DETECTED and CHECKSUM_MISMATCH name file,
   // offset and sequence.
   virtual Result<std::optional<record::Entry>> Next() = 0;
   // Sequence that Next would return at the earliest.

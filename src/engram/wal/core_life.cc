@@ -1,0 +1,218 @@
+// The life of a log in this process: opening, epochs, closing.
+#include <algorithm>
+
+#include "engram/record/local.h"
+#include "engram/wal/core.h"
+#include "engram/wal/names.h"
+
+namespace engram::wal {
+
+using record::EntryType;
+
+Core::Core(const LogOptions& options, Recovered recovered)
+    : options_(options),
+      incarnation_(recovered.incarnation),
+      meta_(std::move(recovered.meta)),
+      segments_(std::move(recovered.segments)),
+      history_(std::move(recovered.history)),
+      events_(std::move(recovered.events)),
+      end_(recovered.end),
+      stamp_offset_(recovered.offset),
+      allocated_(recovered.allocated),
+      clean_on_disk_(recovered.clean),
+      tail_(options.tail_bytes),
+      written_end_(recovered.end),
+      disk_segment_(segments_.back()),
+      written_offset_(recovered.offset),
+      durable_(recovered.end),
+      synced_offset_(recovered.offset),
+      marked_offset_(recovered.marked),
+      entries_offset_(recovered.offset),
+      acknowledged_(recovered.end.sequence.value()),
+      gate_(options_),
+      checkpoints_(recovered.end.sequence),
+      damage_(std::move(recovered.damage)) {}
+
+// What has to be done before the log is used: tell what recovery did, finish a rewind, prove the
+// end by a mark.
+Status Core::Start() {
+  MutexLock lock(mutex_);
+  for (const Event& event : std::exchange(events_, {})) {
+    if (options_.observer) options_.observer->OnEvent(event.name, event.detail);
+  }
+  if (!damage_.ok()) {
+    if (options_.observer) options_.observer->OnEvent("corruption_found", damage_.message());
+    return OkStatus();
+  }
+  ASSIGN_OR_RETURN(std::shared_ptr<env::File> file,
+                   options_.fs->Open(segments_.back()->path(), env::OpenMode::kReadWrite));
+  segments_.back()->SetFile(std::move(file));
+  if (meta_->meta().phase == Phase::kRewinding) {
+    RETURN_IF_ERROR(Rewind(meta_->meta().rewinding_to));
+  }
+  epoch_ = history_.empty() ? Epoch() : history_.back().epoch;
+  return OkStatus();
+}
+
+Status Core::WriteMeta(SpaceMeta meta) {
+  Status status = meta_->Write(std::move(meta));
+  if (!status.ok()) Poison(status);
+  return status;
+}
+
+Status Core::BeginEpoch(Epoch epoch, std::string payload) {
+  std::vector<Draft> drafts;
+  drafts.push_back({EntryType::kEpochStart, std::move(payload)});
+  ASSIGN_OR_RETURN(Prepared prepared, Prepare(std::move(drafts)));
+  Stamped stamped;
+  {
+    MutexLock lock(mutex_);
+    RETURN_IF_ERROR(Refusal());
+    if (epoch <= epoch_ || epoch < meta_->meta().promised) {
+      return Status(Reason::STALE_EPOCH, "epoch " + ToString(epoch) + " is not new")
+          .Expected("above " + ToString(epoch_) + ", at least the promised " +
+                    ToString(meta_->meta().promised));
+    }
+    // The mark of cleanliness goes before the first append, the promise before its epoch.
+    SpaceMeta meta = meta_->meta();
+    meta.promised = epoch;
+    meta.clean_end.reset();
+    RETURN_IF_ERROR(WriteMeta(std::move(meta)));
+    clean_on_disk_ = false;
+    const Epoch before = std::exchange(epoch_, epoch);
+    auto result = Stamp(std::move(prepared), nullptr, true);
+    if (!result.ok()) {
+      epoch_ = before;
+      return result.status();
+    }
+    stamped = std::move(*result);
+  }
+  if (stamped.lead) Lead(stamped.group);
+  WaitFor(stamped.group);
+  RETURN_IF_ERROR(stamped.group->status);
+  MutexLock lock(mutex_);
+  history_.push_back({epoch, stamped.first});
+  if (history_.size() > kHistoryMax) history_.erase(history_.begin());
+  SpaceMeta meta = meta_->meta();
+  meta.history = history_;
+  RETURN_IF_ERROR(WriteMeta(std::move(meta)));
+  may_append_ = true;
+  return OkStatus();
+}
+
+// Until nobody flushes, completes or runs a task. What was posted and has not begun is done here:
+// its executor may be gone or, in a test, stand still.
+void Core::WaitIdle(MutexLock& lock) {
+  while (true) {
+    if (lead_posted_) {
+      lead_posted_ = false;
+      lock.unlock();
+      Lead(nullptr);
+      lock.lock();
+    } else if (!completed_.empty() && !completing_) {
+      lock.unlock();
+      Complete(nullptr);
+      lock.lock();
+    } else if (flushing_ || completing_ || tasks_ > 0 || !pending_.empty()) {
+      changed_.wait(lock);
+    } else {
+      return;
+    }
+  }
+}
+
+// Truncates what was preallocated, marks and syncs the end, and notes it as clean.
+Status Core::LeaveCleanEnd() {
+  ASSIGN_OR_RETURN(const auto file, disk_segment_->file());
+  if (written_offset_ < disk_segment_->written()) return OkStatus();
+  if (entries_offset_ > marked_offset_) {
+    RETURN_IF_ERROR(file->Sync());
+    Group mark;
+    mark.segment = disk_segment_;
+    mark.base = written_offset_;
+    StampMark(options_.clock->WallNs(), written_offset_, &mark);
+    RETURN_IF_ERROR(file->WriteAt(mark.base, mark.bytes));
+    written_offset_ = mark.end();
+    disk_segment_->set_written(mark.end());
+  }
+  RETURN_IF_ERROR(file->Truncate(written_offset_));
+  RETURN_IF_ERROR(file->Sync());
+  durable_ = written_end_;
+  SpaceMeta meta = meta_->meta();
+  meta.clean_end = CleanEnd{disk_segment_->first(), written_offset_,
+                            {end_.epoch, end_.sequence}, end_.header_crc};
+  meta.commit_hint = {end_.epoch, end_.sequence};
+  meta.history = history_;
+  RETURN_IF_ERROR(meta_->Write(std::move(meta)));
+  clean_on_disk_ = true;
+  return OkStatus();
+}
+
+Status Core::Close() {
+  MutexLock lock(mutex_);
+  if (closed_) return poisoned_;
+  closed_ = true;
+  WaitIdle(lock);
+  if (!poisoned_.ok()) return poisoned_;
+  if (!damage_.ok() || clean_on_disk_) return OkStatus();
+  return LeaveCleanEnd();
+}
+
+// The end of this object without a clean end: what is queued is flushed, then nothing is touched.
+void Core::Shut() {
+  MutexLock lock(mutex_);
+  closed_ = true;
+  WaitIdle(lock);
+}
+
+EntryIdentity Core::end_identity() {
+  MutexLock lock(mutex_);
+  return end_;
+}
+Sequence Core::durable_end() {
+  MutexLock lock(mutex_);
+  return durable_.sequence;
+}
+Sequence Core::acknowledged_end() {
+  return Sequence(acknowledged_.load(std::memory_order_acquire));
+}
+Epoch Core::epoch() {
+  MutexLock lock(mutex_);
+  return epoch_;
+}
+std::vector<EpochBegin> Core::history() {
+  MutexLock lock(mutex_);
+  return history_;
+}
+
+uint64_t Core::bytes() {
+  MutexLock lock(mutex_);
+  uint64_t total = 0;
+  for (const auto& segment : segments_) {
+    total += segment == segments_.back() ? stamp_offset_ : segment->written();
+  }
+  return total;
+}
+
+size_t Core::segments() {
+  MutexLock lock(mutex_);
+  return segments_.size();
+}
+
+Log::State Core::state() {
+  MutexLock lock(mutex_);
+  Log::State state;
+  state.poisoned = !poisoned_.ok();
+  state.read_only = !damage_.ok();
+  state.full = gate_.full();
+  if (state.poisoned) {
+    state.why = poisoned_;
+  } else if (state.read_only) {
+    state.why = damage_;
+  } else if (state.full) {
+    state.why = Status(Reason::DISK_FULL, "the disk of the log is full");
+  }
+  return state;
+}
+
+}  // namespace engram::wal

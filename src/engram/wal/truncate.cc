@@ -1,0 +1,155 @@
+// Rewind: cutting the end of a log. Steps, each of which can be repeated after a crash: persist the
+// phase with the commit hint lowered; save the suffix to quarantine and sync; remove segments,
+// newest first, and sync the directory; truncate; clear the phase.
+#include <algorithm>
+
+#include "engram/wal/core.h"
+#include "engram/wal/names.h"
+
+namespace engram::wal {
+
+Status Core::TruncateAfter(Sequence last) {
+  MutexLock lock(mutex_);
+  RETURN_IF_ERROR(Refusal());
+  if (last >= end_.sequence) return OkStatus();
+  cutting_ = true;
+  WaitIdle(lock);
+  Status status = Refusal().reason() == Reason::RECOVERING ? Rewind(last) : Refusal();
+  cutting_ = false;
+  if (!status.ok() && poisoned_.ok()) Poison(status);
+  return status;
+}
+
+Status Core::Rewind(Sequence last) {
+  SpaceMeta meta = meta_->meta();
+  meta.phase = Phase::kRewinding;
+  meta.rewinding_to = last;
+  meta.clean_end.reset();
+  if (meta.commit_hint.sequence > last) meta.commit_hint.sequence = last;
+  std::erase_if(history_, [&](const EpochBegin& begin) { return begin.first > last; });
+  meta.history = history_;
+  if (!history_.empty() && meta.commit_hint.epoch > history_.back().epoch) {
+    meta.commit_hint.epoch = history_.back().epoch;
+  }
+  RETURN_IF_ERROR(meta_->Write(meta));
+  clean_on_disk_ = false;
+  may_append_ = false;  // the next append belongs to a new epoch
+  if (last < end_.sequence) {
+    RETURN_IF_ERROR(SaveSuffix(last));
+    RETURN_IF_ERROR(CutSegments(last));
+    RETURN_IF_ERROR(CutLast(last));
+  }
+  meta.phase = Phase::kNormal;
+  meta.rewinding_to = Sequence();
+  return meta_->Write(std::move(meta));
+}
+
+// Whole segments are linked; the part of one is copied, behind a head of its own.
+Status Core::SaveSuffix(Sequence last) {
+  env::FileSystem& fs = *options_.fs;
+  RETURN_IF_ERROR(fs.CreateDirectories(QuarantineDirectory(options_.directory)));
+  for (size_t i = segments_.size(); i-- > 0;) {
+    const auto& segment = segments_[i];
+    const Sequence until = i + 1 < segments_.size() ? segments_[i + 1]->first().prev()
+                                                    : end_.sequence;
+    if (until <= last) break;
+    const Sequence from = std::max(segment->first(), last.next());
+    const std::string path =
+        QuarantinePath(options_.directory, segment->header().previous.epoch, from, until);
+    ASSIGN_OR_RETURN(const bool saved, fs.Exists(path));
+    if (saved) continue;
+    if (from == segment->first()) {
+      ASSIGN_OR_RETURN(const auto file, segment->file());
+      RETURN_IF_ERROR(file->Sync());
+      RETURN_IF_ERROR(fs.HardLink(segment->path(), path));
+    } else {
+      RETURN_IF_ERROR(CopyAfter(*segment, last, path));
+    }
+  }
+  return fs.SyncDirectory(QuarantineDirectory(options_.directory));
+}
+
+Status Core::CopyAfter(Segment& segment, Sequence last, const std::string& path) {
+  ASSIGN_OR_RETURN(const auto source_file, segment.file());
+  FileSource source(*source_file, segment.written());
+  std::string copy;
+  uint32_t previous_crc = 0;
+  Epoch previous_epoch;
+  SegmentHead head{segment.header(), segment.head_size(), {}};
+  const auto scanned = ScanSegment(source, head, [&](const Record& record) {
+    if (!record::IsNumbered(record.header.type)) return;
+    if (record.header.sequence <= last) {
+      previous_crc = record.header.header_crc;
+      previous_epoch = record.header.epoch;
+      return;
+    }
+    char bytes[record::kHeaderSize];
+    record::EntryHeader header = record.header;
+    record::EncodeHeader(&header, bytes);
+    copy.append(bytes, record::kHeaderSize);
+    copy.append(record.payload);
+  });
+  RETURN_IF_ERROR(scanned.status());
+  record::SegmentHeader header = segment.header();
+  header.first = last.next();
+  header.previous = {previous_epoch, last};
+  header.previous_crc = previous_crc;
+  const auto now = static_cast<uint64_t>(options_.clock->WallNs());
+  return env::ReplaceFile(*options_.fs, path, EncodeSegmentHead(header, now) + copy);
+}
+
+Status Core::CutSegments(Sequence last) {
+  env::FileSystem& fs = *options_.fs;
+  while (segments_.size() > 1 && segments_.back()->first() > last) {
+    const auto segment = segments_.back();
+    RETURN_IF_ERROR(fs.Remove(IndexPath(options_.directory, segment->first())));
+    RETURN_IF_ERROR(fs.Remove(segment->path()));
+    segments_.pop_back();
+  }
+  return fs.SyncDirectory(SegmentDirectory(options_.directory));
+}
+
+// Cuts what is the last segment now, and goes on from there.
+Status Core::CutLast(Sequence last) {
+  const auto segment = segments_.back();
+  RETURN_IF_ERROR(options_.fs->Remove(IndexPath(options_.directory, segment->first())));
+  ASSIGN_OR_RETURN(std::shared_ptr<env::File> file,
+                   options_.fs->Open(segment->path(), env::OpenMode::kReadWrite));
+  const auto& previous = segment->header().previous;
+  EntryIdentity end{previous.epoch, previous.sequence, segment->header().previous_crc};
+  uint64_t offset = segment->head_size();
+  FileSource source(*file, segment->written());
+  SegmentHead head{segment->header(), segment->head_size(), {}};
+  ASSIGN_OR_RETURN(const ScanEnd scanned, ScanSegment(source, head, [&](const Record& record) {
+    if (!record::IsNumbered(record.header.type) || record.header.sequence > last) return;
+    end = {record.header.epoch, record.header.sequence, record.header.header_crc};
+    offset = record.end();
+  }));
+  (void)scanned;
+  if (end.sequence != last) {
+    return Status(Reason::CORRUPTION_DETECTED, "no entry " + ToString(last) + " to cut behind")
+        .With("file", segment->path());
+  }
+  RETURN_IF_ERROR(file->Truncate(offset));
+  RETURN_IF_ERROR(file->Sync());
+  segment->SetFile(std::move(file));
+  segment->CutIndex(offset);
+  segment->set_written(offset);
+  segment->set_sealed(false);
+  ForgetAfter(end, offset);
+  return OkStatus();
+}
+
+void Core::ForgetAfter(const EntryIdentity& end, uint64_t offset) {
+  tail_.Clear();
+  disk_segment_ = segments_.back();
+  end_ = written_end_ = durable_ = end;
+  stamp_offset_ = written_offset_ = synced_offset_ = entries_offset_ = allocated_ = offset;
+  marked_offset_ = 0;
+  epoch_ = std::max(end.epoch, history_.empty() ? Epoch() : history_.back().epoch);
+  checkpoints_.Reset(end.sequence);
+  acknowledged_.store(end.sequence.value(), std::memory_order_release);
+  generation_.fetch_add(1, std::memory_order_acq_rel);
+}
+
+}  // namespace engram::wal
