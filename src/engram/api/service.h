@@ -36,13 +36,22 @@ struct CallContext {
   std::optional<env::Instant> deadline;
 };
 
+struct ServiceOptions {
+  int requests_in_flight_max = 4096;                                  // beyond: OVERLOADED
+  env::Duration slow_request = std::chrono::milliseconds(200);        // longer ones are logged
+};
+
 template <class Response>
 using Reply = std::function<void(Result<Response>)>;
 
 class Service {
  public:
-  static std::unique_ptr<Service> Make(runtime::Node& node);
+  // `node` outlives the service; every call is answered before the service ends.
+  static std::unique_ptr<Service> Make(runtime::Node& node, ServiceOptions options = {});
   virtual ~Service() = default;
+
+  // Calls that are not answered yet.
+  virtual int in_flight() const = 0;
 
 #define ENGRAM_CALL(Name, Request, Response) \
   virtual void Name(const CallContext& context, v1::Request request, Reply<v1::Response> reply) = 0;

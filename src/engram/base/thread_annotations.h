@@ -10,6 +10,10 @@
 #define ENGRAM_TSA(x)
 #endif
 
+// gRPC brings these names too, with the same meaning.
+#undef GUARDED_BY
+#undef REQUIRES
+#undef EXCLUDES
 #define GUARDED_BY(mutex) ENGRAM_TSA(guarded_by(mutex))
 #define REQUIRES(...) ENGRAM_TSA(requires_capability(__VA_ARGS__))
 #define EXCLUDES(...) ENGRAM_TSA(locks_excluded(__VA_ARGS__))

@@ -1,0 +1,113 @@
+#include "engram/api/grpc_server.h"
+
+#include <grpc/support/log.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+
+#include <mutex>
+
+#include "engram/api/grpc_support.h"
+#include "engram/api/health.h"
+#include "google/protobuf/stubs/logging.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+
+namespace engram::api {
+namespace {
+
+namespace health = grpc::health::v1;
+
+// Both libraries write to stderr what is an answer to a client already.
+void QuietLibraries() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    gpr_set_log_function([](gpr_log_func_args*) {});
+    google::protobuf::SetLogHandler(nullptr);
+  });
+}
+
+class HealthDoor : public health::Health::CallbackService {
+ public:
+  explicit HealthDoor(GrpcDoor& door) : door_(door) {}
+
+  grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
+                                  const health::HealthCheckRequest* request,
+                                  health::HealthCheckResponse* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    const std::optional<bool> serving = Serving(door_.node, request->service());
+    if (!serving) {
+      reactor->Finish(grpc::Status(grpc::StatusCode::NOT_FOUND, "unknown service"));
+      return reactor;
+    }
+    response->set_status(*serving ? health::HealthCheckResponse::SERVING
+                                  : health::HealthCheckResponse::NOT_SERVING);
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+ private:
+  GrpcDoor& door_;
+};
+
+Status CannotListen(const std::string& address) {
+  return Status(Reason::CONFIGURATION, "Cannot listen on " + address + " for gRPC.")
+      .Expected("an address of this machine and a port that nobody else uses")
+      .Suggest("see who has the port with ss -ltnp, or choose another with --grpc")
+      .Example("engram serve --grpc 127.0.0.1:50061")
+      .With("address", address);
+}
+
+class GrpcServerImpl : public GrpcServer {
+ public:
+  GrpcServerImpl(runtime::Node& node, Service& service, const GrpcOptions& options)
+      : door_{node, service, options, {}},
+        calls_(MakeEngramService(door_)),
+        health_(MakeHealthService(door_)) {}
+  ~GrpcServerImpl() override { Shutdown(env::Duration::zero()); }
+
+  Status Listen() {
+    const GrpcOptions& options = door_.options;
+    if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    // gRPC refuses what is beyond this without a reason of ours, so it gets some room.
+    builder.SetMaxReceiveMessageSize(static_cast<int>(options.message_bytes * 2));
+    builder.SetMaxSendMessageSize(static_cast<int>(options.message_bytes * 2));
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(calls_.get());
+    builder.RegisterService(health_.get());
+    server_ = builder.BuildAndStart();
+    return server_ != nullptr && port_ > 0 ? OkStatus() : CannotListen(options.address);
+  }
+
+  int port() const override { return port_; }
+
+  void Shutdown(env::Duration grace) override {
+    if (server_ == nullptr) return;
+    server_->Shutdown(std::chrono::system_clock::now() +
+                      std::chrono::duration_cast<std::chrono::system_clock::duration>(grace));
+    server_->Wait();
+    server_.reset();
+  }
+
+ private:
+  GrpcDoor door_;
+  std::unique_ptr<grpc::Service> calls_;
+  std::unique_ptr<grpc::Service> health_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeHealthService(GrpcDoor& door) {
+  return std::make_unique<HealthDoor>(door);
+}
+
+Result<std::unique_ptr<GrpcServer>> GrpcServer::Start(runtime::Node& node, Service& service,
+                                                      const GrpcOptions& options) {
+  QuietLibraries();
+  auto server = std::make_unique<GrpcServerImpl>(node, service, options);
+  RETURN_IF_ERROR(server->Listen());
+  return std::unique_ptr<GrpcServer>(std::move(server));
+}
+
+}  // namespace engram::api

@@ -1,0 +1,29 @@
+// What probes ask: is the process alive, are its doors open, may traffic come, who serves a space.
+// One answer for gRPC's health service and for HTTP. Cheap, never blocks, and depends on no single
+// space but the one that is named. Thread-safe.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engram/base/status.h"
+
+namespace engram::runtime {
+class Node;
+}
+
+namespace engram::api {
+
+struct Probe {
+  bool good = false;
+  std::string why;  // of a no
+};
+
+Probe ProbeReady(runtime::Node& node);
+// The role is primary, replica or any. SPACE_NOT_FOUND, INVALID_REQUEST for another role.
+Result<Probe> ProbeSpace(runtime::Node& node, const std::string& space, std::string_view role);
+// gRPC's names: "", engram.primary, engram.replica, engram.space/<id>; nullopt for any other.
+std::optional<bool> Serving(runtime::Node& node, const std::string& service);
+
+}  // namespace engram::api

@@ -1,0 +1,125 @@
+// The service over a node: what service.h promises. Private to this folder; its calls are spread
+// over service_write.cc, service_forget.cc, service_read.cc, service_space.cc and introspect.cc.
+//
+// A call goes: gate (Admission), checks of the request, its space, the work, the gate again. Reads
+// run on the node's readers. A write of a space that is open runs on the caller's thread up to its
+// append; what has to be opened, listed or looked up first goes through the readers.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "engram/api/admission.h"
+#include "engram/api/service.h"
+#include "engram/runtime/node.h"
+#include "engram/space/space.h"
+
+namespace engram::api {
+
+class ServiceImpl : public Service {
+ public:
+  ServiceImpl(runtime::Node& node, const ServiceOptions& options)
+      : node_(node), admission_(node, options) {}
+
+  int in_flight() const override { return admission_.in_flight(); }
+
+#define ENGRAM_CALL(Name, Request, Response) \
+  void Name(const CallContext& context, v1::Request request, Reply<v1::Response> reply) override;
+  ENGRAM_CALL(Remember, RememberRequest, RememberResponse)
+  ENGRAM_CALL(RememberBatch, RememberBatchRequest, RememberBatchResponse)
+  ENGRAM_CALL(Experience, ExperienceRequest, ExperienceResponse)
+  ENGRAM_CALL(Update, UpdateRequest, UpdateResponse)
+  ENGRAM_CALL(Forget, ForgetRequest, ForgetResponse)
+  ENGRAM_CALL(Restore, RestoreRequest, RestoreResponse)
+  ENGRAM_CALL(Recall, RecallRequest, RecallResponse)
+  ENGRAM_CALL(Reminisce, ReminisceRequest, ReminisceResponse)
+  ENGRAM_CALL(Get, GetRequest, GetResponse)
+  ENGRAM_CALL(List, ListRequest, ListResponse)
+  ENGRAM_CALL(CreateSpace, CreateSpaceRequest, Space)
+  ENGRAM_CALL(GetSpace, GetSpaceRequest, Space)
+  ENGRAM_CALL(ListSpaces, ListSpacesRequest, ListSpacesResponse)
+  ENGRAM_CALL(DeleteSpace, DeleteSpaceRequest, DeleteSpaceResponse)
+  ENGRAM_CALL(Introspect, IntrospectRequest, IntrospectResponse)
+#undef ENGRAM_CALL
+
+ private:
+  using SpacePtr = std::shared_ptr<space::Space>;
+
+  // The reply that leaves through the gate; nullopt when the call was refused (and answered).
+  template <class Response>
+  std::optional<Reply<Response>> Begin(std::string_view method, const CallContext& context,
+                                       Reply<Response> reply) {
+    if (Status refused = admission_.Enter(method); !refused.ok()) {
+      reply(refused);
+      return std::nullopt;
+    }
+    Admission::Ticket ticket{method, context.request_id, node_.clock().Now()};
+    return [this, ticket = std::move(ticket), reply = std::move(reply)](Result<Response> result) {
+      admission_.Leave(ticket, result.status());
+      reply(std::move(result));
+    };
+  }
+
+  // Runs `work` on a reader, unless the deadline has passed by then.
+  template <class Response, class Work>
+  void OnReader(const CallContext& context, Reply<Response> reply, Work work) {
+    node_.readers().Post([this, deadline = context.deadline, reply = std::move(reply),
+                          work = std::move(work)]() mutable {
+      if (deadline && node_.clock().Now() > *deadline) return reply(Late());
+      work(std::move(reply));
+    });
+  }
+
+  // Runs work(space, reply) on this thread when the space is open, else on a reader.
+  template <class Response, class Work>
+  void OnSpace(const CallContext& context, const std::string& field, Reply<Response> reply,
+               Work work) {
+    Result<std::string> id = ResolveSpaceOf(context, field);
+    if (!id.ok()) return reply(id.status());
+    if (SpacePtr open = node_.spaces().FindOpen(*id)) return work(open, std::move(reply));
+    OnReader(context, std::move(reply),
+             [this, id = *id, work = std::move(work)](Reply<Response> answer) mutable {
+               Result<SpacePtr> space = node_.spaces().Get(id);
+               if (!space.ok()) return answer(space.status());
+               work(*space, std::move(answer));
+             });
+  }
+
+  // Runs work(space, view) -> Result<Response> on a reader, with a view as fresh as asked.
+  template <class Response, class Work>
+  void OnView(const CallContext& context, const std::string& field, const v1::ReadOptions& read,
+              Reply<Response> reply, Work work) {
+    Result<std::string> id = ResolveSpaceOf(context, field);
+    if (!id.ok()) return reply(id.status());
+    OnReader(context, std::move(reply),
+             [this, id = *id, context, read, work = std::move(work)](Reply<Response> answer) mutable {
+               Result<SpacePtr> space = node_.spaces().Get(id);
+               if (!space.ok()) return answer(space.status());
+               auto view = NewView(**space, context, read);
+               if (!view.ok()) return answer(view.status());
+               answer(work(**space, **view));
+             });
+  }
+
+  static Result<std::string> ResolveSpaceOf(const CallContext& context, const std::string& field);
+  static Status Late();
+  Result<std::unique_ptr<space::View>> NewView(space::Space& space, const CallContext& context,
+                                               const v1::ReadOptions& read);
+  v1::ServedBy ServedByOf(space::Space& space, const space::View& view) const;
+  v1::Space Describe(space::Space& space) const;
+  v1::SpaceSettings SettingsFor(const v1::SpaceSettings& asked) const;
+  Result<v1::Space> MakeSpace(const v1::CreateSpaceRequest& request);
+  Result<v1::IntrospectResponse> Inspect(const std::string& only, const v1::IntrospectRequest& request);
+  v1::Space DescribeById(const std::string& id);
+  void ForgetIds(SpacePtr space, const v1::ForgetRequest& request, std::vector<std::string> ids,
+                 Reply<v1::ForgetResponse> reply);
+  void ForgetSelected(SpacePtr space, const CallContext& context, v1::ForgetRequest request,
+                      Reply<v1::ForgetResponse> reply);
+
+  runtime::Node& node_;
+  Admission admission_;
+};
+
+}  // namespace engram::api
