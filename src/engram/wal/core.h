@@ -59,6 +59,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Sequence durable_end();
   Sequence acknowledged_end();
   Epoch epoch();
+  Epoch promised();
   std::vector<EpochBegin> history();
   Incarnation incarnation() const { return incarnation_; }
   uint64_t bytes();

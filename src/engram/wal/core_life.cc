@@ -95,6 +95,7 @@ Status Core::BeginEpoch(Epoch epoch, std::string payload) {
   if (history_.size() > kHistoryMax) history_.erase(history_.begin());
   SpaceMeta meta = meta_->meta();
   meta.history = history_;
+  if (SyncsGroups()) meta.commit_hint = {epoch, stamped.first};
   RETURN_IF_ERROR(WriteMeta(std::move(meta)));
   may_append_ = true;
   return OkStatus();
@@ -179,6 +180,10 @@ Sequence Core::acknowledged_end() {
 Epoch Core::epoch() {
   MutexLock lock(mutex_);
   return epoch_;
+}
+Epoch Core::promised() {
+  MutexLock lock(mutex_);
+  return std::max(epoch_, meta_ ? meta_->meta().promised : Epoch());
 }
 std::vector<EpochBegin> Core::history() {
   MutexLock lock(mutex_);

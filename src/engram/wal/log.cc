@@ -26,6 +26,7 @@ class LogOnCore : public Log {
   Sequence acknowledged_end() const override { return core_->acknowledged_end(); }
   Sequence first() const override { return core_->first(); }
   Epoch epoch() const override { return core_->epoch(); }
+  Epoch promised() const override { return core_->promised(); }
   std::vector<EpochBegin> history() const override { return core_->history(); }
   Incarnation incarnation() const override { return core_->incarnation(); }
   uint64_t bytes() const override { return core_->bytes(); }

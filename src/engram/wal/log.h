@@ -96,7 +96,8 @@ class Log {
   virtual ~Log() = default;
   virtual Status Close() = 0;
 
-  // Begins epoch `epoch` (above all known): its EpochStart payload is the first entry; blocks until
+  // Begins epoch `epoch` (above epoch(), and promised() at least; a restart takes the next above
+  // promised()): its EpochStart payload is the first entry; blocks until
   // durable. Appends need an epoch begun by this process.
   virtual Status BeginEpoch(Epoch epoch, std::string epoch_start_payload) = 0;
 
@@ -119,6 +120,9 @@ class Log {
   virtual Sequence acknowledged_end() const = 0;
   virtual Sequence first() const = 0;  // 1, or what compaction left first
   virtual Epoch epoch() const = 0;     // newest in the log
+  // The greatest epoch that was ever promised or begun, also by a crash between the two: a new
+  // one is above it.
+  virtual Epoch promised() const = 0;
   virtual std::vector<EpochBegin> history() const = 0;
   virtual Incarnation incarnation() const = 0;
   virtual uint64_t bytes() const = 0;  // of all segments

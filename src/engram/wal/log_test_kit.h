@@ -128,7 +128,7 @@ struct Bench {
   LogOptions options;
 };
 
-inline Status Begin(Log& log) { return log.BeginEpoch(log.epoch().next(), "epoch"); }
+inline Status Begin(Log& log) { return log.BeginEpoch(log.promised().next(), "epoch"); }
 
 inline Sequence Put(Log& log, std::string payload) {
   auto first = log.AppendAndWait(One(std::move(payload)));

@@ -58,6 +58,7 @@ class Recovery {
     RETURN_IF_ERROR(OpenSegments());
     if (firsts_.empty()) return NoLog();
     RETURN_IF_ERROR(FindEnd());
+    CheckKnownEnd();
     if (out_.meta && out_.damage.ok() && !out_.clean) RETURN_IF_ERROR(Prove());
     return std::move(out_);
   }
@@ -74,6 +75,7 @@ class Recovery {
   Status Judge(Segment& last, FileSource& source, const ScanEnd& end);
   Status ReadOnAfterDamage(Segment& last, FileSource& source, ScanEnd end, SparseIndex index);
   Status Prove();
+  void CheckKnownEnd();
   void AddEpoch(Epoch epoch, Sequence first);
   void NoteDamage(Status status) {
     if (out_.damage.ok()) out_.damage = std::move(status);
@@ -258,6 +260,24 @@ Status Recovery::ReadOnAfterDamage(Segment& last, FileSource& source, ScanEnd en
   last.SetIndex(std::move(index));
   last.set_written(out_.offset);
   return OkStatus();
+}
+
+// space.meta may know of more than there is: files that were cut or lost as a whole.
+void Recovery::CheckKnownEnd() {
+  if (!out_.meta || out_.meta->meta().phase == Phase::kRewinding) return;
+  const SpaceMeta& meta = out_.meta->meta();
+  Sequence known = meta.commit_hint.sequence;
+  if (meta.clean_end) known = std::max(known, meta.clean_end->last.sequence);
+  if (!meta.history.empty()) known = std::max(known, meta.history.back().first);
+  if (out_.end.sequence >= known) return;
+  NoteDamage(Status(Reason::CORRUPTION_DETECTED,
+                    "the log in " + options_.directory + " ends with sequence " +
+                        ToString(out_.end.sequence))
+                 .Expected("at least sequence " + ToString(known) + ", which space.meta knows of")
+                 .Suggest("fetch the rest from another copy, or restore the missing file")
+                 .With("file", out_.segments.back()->path())
+                 .With("offset", out_.offset)
+                 .With("sequence", out_.end.sequence.next().value()));
 }
 
 void Recovery::AddEpoch(Epoch epoch, Sequence first) {
