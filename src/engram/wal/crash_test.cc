@@ -85,6 +85,40 @@ TEST(Crash, AnySubsetOfAnUnsyncedGroupIsATornTail) {
   }
 }
 
+// A sync fails, and Linux calls the pages clean. What the next opening reports must be on the disk
+// nevertheless.
+TEST(Crash, AfterAFailedSyncWhatIsReportedIsWrittenAgain) {
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    env::MemoryFileSystem memory;
+    env::FaultyFileSystem fs(memory);
+    Bench bench(&fs, seed);
+    auto log = bench.Create();
+    ASSERT_TRUE(Begin(*log).ok());
+    Put(*log, Bytes(seed, 5000));
+    fs.Inject({.operation = env::Operation::kSync, .path = ".log"});
+    const auto lost = log->AppendAndWait(One(Bytes(seed + 1, 9000)));
+    ASSERT_FALSE(lost.ok());
+    EXPECT_EQ(lost.status().reason(), Reason::WAL_POISONED);
+    EXPECT_EQ(log->AppendAndWait(One("x")).status().reason(), Reason::WAL_POISONED);
+    EXPECT_EQ(ReadAll(*log).size(), 2u);
+    EXPECT_EQ(bench.observer.poisoned(), 1);
+    EXPECT_EQ(log->Close().reason(), Reason::WAL_POISONED);
+    log.reset();
+    fs.Heal();
+    log = bench.Open();
+    ASSERT_TRUE(log);
+    const auto reported = Payloads(*log);
+    EXPECT_EQ(reported.size(), 3u);  // the failed write is readable, so it counts
+    Prng prng(seed);
+    const auto after = memory.CrashClone(prng);
+    Bench reopened(after.get(), seed);
+    auto survivor = reopened.Open();
+    ASSERT_TRUE(survivor);
+    EXPECT_EQ(Payloads(*survivor), reported);
+  }
+}
+
 // One life of a log that ends with a power cut at an operation drawn by lot.
 class Lives {
  public:
@@ -102,7 +136,8 @@ class Lives {
     begun_ = false;
     HookFileSystem fs(disk_.get(), [&] {
       if (cut_ || left-- > 0) return;
-      cut_ = disk_->CrashClone(prng_);
+      // Now and then only the process dies: everything is readable, and not all of it is synced.
+      cut_ = prng_.OneIn(4) ? disk_->Clone() : disk_->CrashClone(prng_);
       // What was acknowledged by now is what counts.
       at_cut_ = oracle_;
       acknowledged_at_cut_ = acknowledged_;

@@ -58,6 +58,8 @@ class Recovery {
     RETURN_IF_ERROR(OpenSegments());
     if (firsts_.empty()) return NoLog();
     RETURN_IF_ERROR(FindEnd());
+    // A creation that was not finished: space.meta comes last.
+    if (no_meta_ && out_.end.sequence.is_zero()) return NoLog();
     CheckKnownEnd();
     if (out_.meta && out_.damage.ok() && !out_.clean) RETURN_IF_ERROR(Prove());
     return std::move(out_);
@@ -88,6 +90,7 @@ class Recovery {
   const LogOptions& options_;
   env::FileSystem& fs_;
   std::vector<Sequence> firsts_;
+  bool no_meta_ = false;
   Recovered out_;
 };
 
@@ -95,6 +98,7 @@ Status Recovery::OpenMeta() {
   const std::string path = MetaPath(options_.directory);
   ASSIGN_OR_RETURN(const bool exists, fs_.Exists(path));
   if (!exists) {
+    no_meta_ = true;
     NoteDamage(Status(Reason::CORRUPTION_DETECTED, path + " is missing").With("file", path));
     return OkStatus();
   }
