@@ -47,15 +47,32 @@ TEST(ThreadPoolTest, EndsAfterWhatIsQueuedAndWhatThatPosts) {
   EXPECT_EQ(ran, 200);
 }
 
+TEST(ThreadPoolTest, DelayedTasksRunEvenWhenTheTimerAlreadyWaits) {
+  auto pool = MakeThreadPool("test", 1);
+  for (int round = 0; round < 20; ++round) {
+    std::promise<void> done;
+    pool->PostAfter(milliseconds(1), [&] { done.set_value(); });
+    ASSERT_EQ(done.get_future().wait_for(seconds(30)), std::future_status::ready) << round;
+  }
+}
+
+TEST(ThreadPoolTest, AnEarlierDelayedTaskDoesNotWaitForALaterOne) {
+  auto pool = MakeThreadPool("test", 1);
+  std::promise<void> done;
+  pool->PostAfter(seconds(3600), [] {});
+  pool->PostAfter(milliseconds(1), [&] { done.set_value(); });
+  EXPECT_EQ(done.get_future().wait_for(seconds(30)), std::future_status::ready);
+}
+
 TEST(ThreadPoolTest, DelayedTasksRunInOrderOfTheirTimes) {
   auto pool = MakeThreadPool("test", 1);
   std::vector<int> order;
   std::promise<void> done;
+  pool->PostAfter(milliseconds(1), [&] { order.push_back(1); });
   pool->PostAfter(milliseconds(30), [&] {
     order.push_back(2);
     done.set_value();
   });
-  pool->PostAfter(milliseconds(1), [&] { order.push_back(1); });
   done.get_future().get();
   EXPECT_THAT(order, ElementsAre(1, 2));
 }

@@ -67,7 +67,8 @@ class ThreadPool : public Executor {
     {
       MutexLock lock(mutex_);
       if (stopping_) return;
-      earliest = delayed_.emplace(due, std::move(task)) == delayed_.begin();
+      const auto added = delayed_.emplace(due, std::move(task));
+      earliest = added == delayed_.begin();
     }
     if (earliest) time_.notify_one();
   }
