@@ -7,7 +7,7 @@
 #include "engram/cli/bench_row.h"
 #include "engram/cli/child.h"
 #include "engram/cli/importer.h"
-#include "engram/index/vector_bench.h"
+#include "engram/index/vectors_measure.h"
 
 namespace engram::cli {
 namespace {
@@ -56,12 +56,13 @@ Status Measure(Client& client, const std::string& name, MakeQuery make_query) {
 }  // namespace
 
 Status BenchRecall(const BenchOptions& options) {
-  for (const index::VectorBenchRow& row : index::BenchVectorScan(100'000 * options.scale / 100, kDimension)) {
-    PrintRow({row.name, row.value, row.unit, row.ratio, row.against});
-  }
   const std::string directory = options.data_dir + "/recall";
   std::filesystem::remove_all(directory);
   std::filesystem::create_directories(directory);
+  index::VectorMeasureOptions scan;
+  scan.vectors = 100'000 * options.scale / 100;
+  ASSIGN_OR_RETURN(const auto rows, index::MeasureVectorScan(env::PosixFileSystem(), env::SystemClock(), directory, scan));
+  for (const index::Measurement& row : rows) PrintRow({row.name, row.value, row.unit, row.ratio, row.against});
   const Addresses addresses = FreeAddresses();
   const uint64_t count = 100'000 * options.scale / 100;
   ASSIGN_OR_RETURN(ServerProcess server,

@@ -75,5 +75,6 @@ void AddIndex(CLI::App* app, Context* context);
 void AddBench(CLI::App* app, Context* context);
 void AddDemo(CLI::App* app, Context* context);
 void AddVersion(CLI::App* app, Context* context);
+void AddDocs(CLI::App* app, Context* context);
 
 }  // namespace engram::cli

@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
   context.program = argv[0];
   for (auto add : {AddServe, AddStatus, AddHealth, AddRemember, AddRecall, AddReminisce, AddGet,
                    AddList, AddForget, AddRestore, AddSpace, AddImport, AddExport, AddWal, AddIndex,
-                   AddBench, AddDemo, AddVersion}) {
+                   AddBench, AddDemo, AddVersion, AddDocs}) {
     add(&app, &context);
   }
   try {

@@ -230,13 +230,18 @@ std::vector<KeyValue> OptionsReader::Keys() const {
   return keys;
 }
 
-std::string ConfigurationTable() {
-  std::string text = "| key | default | allowed | what it does |\n|---|---|---|---|\n";
+std::string ConfigurationReference() {
+  std::string text =
+      "# Configuration\n\n"
+      "Made from `src/engram/server/options.def`; `make docs` writes it again. One TOML file\n"
+      "(`engram serve --config FILE`), then `ENGRAM_<SECTION>_<KEY>`, then flags; later wins. Sizes:\n"
+      "`64MiB`, `1GB`; durations: `100ms`, `2s`, `1m`, `1h`.\n\n"
+      "| key | default | allowed | what it does |\n|---|---|---|---|\n";
   for (const KeySpec& spec : kKeys) {
     std::string range = spec.range;
-    std::replace(range.begin(), range.end(), '|', ' ');
-    text += "| `" + spec.dotted() + "` | `" + (*spec.initial ? spec.initial : "\"\"") + "` | " +
-            range + " | " + spec.help + " |\n";
+    for (size_t at = 0; (at = range.find('|', at)) != std::string::npos; at += 2) range.replace(at, 1, ", ");
+    text += "| `" + spec.dotted() + "` | `" + (*spec.initial ? spec.initial : "\"\"") + "` | " + range + " | " +
+            spec.help + " |\n";
   }
   return text;
 }

@@ -88,7 +88,7 @@ struct HostPort {
   bool loopback = false;
 };
 Result<HostPort> ParseHostPort(std::string_view text);
-// The table of docs/configuration.md.
-std::string ConfigurationTable();
+// docs/configuration.md, made from options.def.
+std::string ConfigurationReference();
 
 }  // namespace engram::server

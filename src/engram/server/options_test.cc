@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <iterator>
 
 namespace engram::server {
 namespace {
@@ -73,6 +74,12 @@ TEST(OptionsTest, PrintsWhereEachValueComesFrom) {
     EXPECT_EQ(key.source, key.key == "level" ? "flag --set" : "default") << key.key;
     EXPECT_FALSE(key.help.empty());
   }
+}
+
+TEST(OptionsTest, TheReferenceIsUpToDate) {
+  std::ifstream file(ENGRAM_SOURCE_DIR "/docs/configuration.md");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  EXPECT_EQ(text, ConfigurationReference()) << "run make docs";
 }
 
 TEST(ParseTest, SizesDurationsAddresses) {

@@ -1,0 +1,92 @@
+// From Options to a node: names, directories, limits.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "engram/model/episode.h"
+#include "engram/server/server.h"
+#include "engram/server/version.h"
+
+namespace engram::server {
+namespace {
+
+constexpr uint64_t kFilesPerOpenSpace = 8;  // a segment or two, two databases with their logs, vectors
+constexpr uint64_t kOtherFiles = 512;       // connections, pools
+
+std::string HostName() {
+  char name[256] = "engram";
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+Result<wal::FsyncMode> FsyncModeFrom(const std::string& name) {
+  if (name == "per_write") return wal::FsyncMode::kPerWrite;
+  if (name == "timer") return wal::FsyncMode::kTimer;
+  if (name == "none") return wal::FsyncMode::kNone;
+  return wal::FsyncMode::kPerBatch;
+}
+
+Result<v1::SpaceSettings> SettingsFrom(const Options::SpaceDefaults& defaults) {
+  v1::SpaceSettings settings;
+  settings.set_dimension(static_cast<uint32_t>(defaults.dimension));
+  settings.set_embedder(defaults.embedder);
+  settings.set_analyzer(defaults.analyzer);
+  settings.set_time_zone(defaults.time_zone);
+  if (defaults.durability == "local") settings.set_durability(v1::DURABILITY_LOCAL);
+  if (defaults.durability == "auto") settings.set_durability(v1::DURABILITY_AUTO);
+  settings.set_max_episodes(defaults.max_episodes);
+  settings.set_max_bytes(defaults.max_bytes);
+  RETURN_IF_ERROR(model::CheckSettings(settings).ok()
+                      ? OkStatus()
+                      : model::CheckSettings(settings).Annotate("space_defaults"));
+  return settings;
+}
+
+// As many files as the kernel lets this process have; refuses when open spaces would not fit.
+Status RaiseFileLimit(uint64_t open_spaces_max) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return OkStatus();
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  const uint64_t needed = open_spaces_max * kFilesPerOpenSpace + kOtherFiles;
+  if (limit.rlim_cur >= needed) return OkStatus();
+  return Status(Reason::CONFIGURATION, "This process may open " + std::to_string(limit.rlim_cur) + " files.")
+      .Expected(std::to_string(needed) + " for node.open_spaces_max = " + std::to_string(open_spaces_max))
+      .Suggest("raise the limit of open files, or lower node.open_spaces_max")
+      .Example("ulimit -n 65536");
+}
+
+}  // namespace
+
+std::string DataDirectory(const Options& options) {
+  if (!options.node.data_dir.empty()) return options.node.data_dir;
+  const char* home = std::getenv("HOME");
+  if (geteuid() == 0 || home == nullptr) return "/var/lib/engram";
+  return std::string(home) + "/.local/share/engram";
+}
+
+Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options) {
+  RETURN_IF_ERROR(RaiseFileLimit(options.node.open_spaces_max));
+  runtime::NodeOptions node;
+  node.fs = &env::PosixFileSystem();
+  node.clock = &env::SystemClock();
+  node.entropy = &env::SystemEntropy();
+  node.name = options.node.name.empty() ? HostName() : options.node.name;
+  node.data_dir = DataDirectory(options);
+  node.cluster = options.cluster.name;
+  node.version = kVersion;
+  node.metrics.spaces_max = options.limits.metrics_spaces;
+  ASSIGN_OR_RETURN(node.memory_limit, MemoryLimitBytes(options.node.memory_limit));
+  node.open_spaces_max = options.node.open_spaces_max;
+  ASSIGN_OR_RETURN(node.log.fsync_mode, FsyncModeFrom(options.wal.fsync_mode));
+  node.log.fsync_interval = options.wal.fsync_interval;
+  node.log.segment_bytes = options.wal.segment_bytes;
+  node.log.group_commit_bytes = options.wal.group_commit_bytes;
+  node.log.preallocate = options.wal.preallocate;
+  node.log.min_free_bytes = options.node.min_free_disk;
+  ASSIGN_OR_RETURN(node.space_defaults, SettingsFrom(options.space_defaults));
+  return runtime::Node::Start(node);
+}
+
+}  // namespace engram::server
