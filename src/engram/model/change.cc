@@ -24,14 +24,22 @@ Result<Decision> Parse(std::string_view name, ByteView payload) {
 
 Result<Decision> DecodeDecision(uint32_t entry_type, ByteView payload) {
   switch (entry_type) {
-    case 1: return Parse<pb::StoreRecord>("StoreRecord", payload);
-    case 2: return Parse<pb::UpdateRecord>("UpdateRecord", payload);
-    case 3: return Parse<pb::DeleteRecord>("DeleteRecord", payload);
-    case 4: return Parse<pb::ConsolidationRecord>("ConsolidationRecord", payload);
-    case 5: return Parse<pb::CheckpointRecord>("CheckpointRecord", payload);
-    case 7: return Parse<pb::EpochStartRecord>("EpochStartRecord", payload);
-    case 11: return Parse<pb::SettingsRecord>("SettingsRecord", payload);
-    default: break;
+    case 1:
+      return Parse<pb::StoreRecord>("StoreRecord", payload);
+    case 2:
+      return Parse<pb::UpdateRecord>("UpdateRecord", payload);
+    case 3:
+      return Parse<pb::DeleteRecord>("DeleteRecord", payload);
+    case 4:
+      return Parse<pb::ConsolidationRecord>("ConsolidationRecord", payload);
+    case 5:
+      return Parse<pb::CheckpointRecord>("CheckpointRecord", payload);
+    case 7:
+      return Parse<pb::EpochStartRecord>("EpochStartRecord", payload);
+    case 11:
+      return Parse<pb::SettingsRecord>("SettingsRecord", payload);
+    default:
+      break;
   }
   return Status(Reason::UNSUPPORTED_VERSION,
                 "Entry type " + std::to_string(entry_type) + " is no decision known here.")

@@ -1,9 +1,9 @@
 #include "engram/model/change.h"
 
-#include <gtest/gtest.h>
-
 #include <fstream>
 #include <sstream>
+
+#include <gtest/gtest.h>
 
 #include "engram/model/testing.h"
 
@@ -52,15 +52,33 @@ void ExpectGolden(const std::string& name, uint32_t type) {
   EXPECT_EQ(Encode(std::get<Record>(*decision)), FromHex(golden));
 }
 
-TEST(GoldenTest, StoreRecord) { ExpectGolden<pb::StoreRecord>("store_record", 1); }
-TEST(GoldenTest, UpdateOfState) { ExpectGolden<pb::UpdateRecord>("update_state", 2); }
-TEST(GoldenTest, UpdateOfAccess) { ExpectGolden<pb::UpdateRecord>("update_access", 2); }
-TEST(GoldenTest, UpdateOfContent) { ExpectGolden<pb::UpdateRecord>("update_content", 2); }
-TEST(GoldenTest, DeleteRecord) { ExpectGolden<pb::DeleteRecord>("delete_record", 3); }
-TEST(GoldenTest, Consolidation) { ExpectGolden<pb::ConsolidationRecord>("consolidation", 4); }
-TEST(GoldenTest, Checkpoint) { ExpectGolden<pb::CheckpointRecord>("checkpoint", 5); }
-TEST(GoldenTest, EpochStart) { ExpectGolden<pb::EpochStartRecord>("epoch_start", 7); }
-TEST(GoldenTest, Settings) { ExpectGolden<pb::SettingsRecord>("settings", 11); }
+TEST(GoldenTest, StoreRecord) {
+  ExpectGolden<pb::StoreRecord>("store_record", 1);
+}
+TEST(GoldenTest, UpdateOfState) {
+  ExpectGolden<pb::UpdateRecord>("update_state", 2);
+}
+TEST(GoldenTest, UpdateOfAccess) {
+  ExpectGolden<pb::UpdateRecord>("update_access", 2);
+}
+TEST(GoldenTest, UpdateOfContent) {
+  ExpectGolden<pb::UpdateRecord>("update_content", 2);
+}
+TEST(GoldenTest, DeleteRecord) {
+  ExpectGolden<pb::DeleteRecord>("delete_record", 3);
+}
+TEST(GoldenTest, Consolidation) {
+  ExpectGolden<pb::ConsolidationRecord>("consolidation", 4);
+}
+TEST(GoldenTest, Checkpoint) {
+  ExpectGolden<pb::CheckpointRecord>("checkpoint", 5);
+}
+TEST(GoldenTest, EpochStart) {
+  ExpectGolden<pb::EpochStartRecord>("epoch_start", 7);
+}
+TEST(GoldenTest, Settings) {
+  ExpectGolden<pb::SettingsRecord>("settings", 11);
+}
 
 TEST(EncodeTest, MapsAreInKeyOrderWhateverTheOrderOfInsertion) {
   engram::v1::Episode up, down;
@@ -74,7 +92,8 @@ TEST(EncodeTest, MapsAreInKeyOrderWhateverTheOrderOfInsertion) {
 
 TEST(EncodeTest, NothingIsNothing) {
   EXPECT_EQ(Encode(engram::v1::Episode()), "");
-  EXPECT_EQ(Encode(Proto<engram::v1::Episode>("id: 'a'")), std::string("\x0a\x01" "a"));
+  EXPECT_EQ(Encode(Proto<engram::v1::Episode>("id: 'a'")), std::string("\x0a\x01"
+                                                                       "a"));
 }
 
 TEST(DecodeTest, TypesThatAreNoDecisionsAreTooNew) {

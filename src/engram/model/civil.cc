@@ -154,7 +154,8 @@ CivilTime Floor(CivilTime civil, engram::v1::TimePrecision precision) {
 
 CivilTime NextDate(CivilTime civil, engram::v1::TimePrecision precision) {
   civil = Floor(civil, precision);
-  if (precision == engram::v1::TIME_PRECISION_DAY) return CivilOf(ClockSeconds(civil) + kDaySeconds, 0);
+  if (precision == engram::v1::TIME_PRECISION_DAY)
+    return CivilOf(ClockSeconds(civil) + kDaySeconds, 0);
   bool new_year = precision == engram::v1::TIME_PRECISION_YEAR || civil.month == 12;
   civil.month = new_year ? 1 : civil.month + 1;
   if (new_year) ++civil.year;

@@ -23,8 +23,8 @@ struct CivilTime {
   bool zulu = false;
 };
 
-// "2023" … "2023-05-07T10:30:05.123Z" (EDTF level 0, ISO 8601; years 0001 to 9999). Times of day may
-// end in Z, ±hh or ±hh:mm. nullopt for anything else, including days that no calendar has.
+// "2023" … "2023-05-07T10:30:05.123Z" (EDTF level 0, ISO 8601; years 0001 to 9999). Times of day
+// may end in Z, ±hh or ±hh:mm. nullopt for anything else, including days that no calendar has.
 std::optional<CivilTime> ParseCivil(std::string_view text);
 
 // Seconds from 1970-01-01T00:00 on the same clock.

@@ -35,10 +35,14 @@ float Activation(Decay decay, const UseHistory& history, float decay_rate, UtcTi
 float DecayRateOf(const engram::v1::Episode& episode) {
   if (episode.has_decay_rate()) return episode.decay_rate();
   switch (episode.memory_type()) {
-    case engram::v1::MEMORY_TYPE_WORKING: return 3;
-    case engram::v1::MEMORY_TYPE_SEMANTIC: return 0.5f;
-    case engram::v1::MEMORY_TYPE_PROCEDURAL: return 0.3f;
-    default: return 1;
+    case engram::v1::MEMORY_TYPE_WORKING:
+      return 3;
+    case engram::v1::MEMORY_TYPE_SEMANTIC:
+      return 0.5f;
+    case engram::v1::MEMORY_TYPE_PROCEDURAL:
+      return 0.3f;
+    default:
+      return 1;
   }
 }
 

@@ -55,7 +55,8 @@ Status CheckTexts(const v1::Episode& episode) {
   return CheckIds("derived_from", episode.derived_from());
 }
 
-Status CheckMap(std::string_view field, const google::protobuf::Map<std::string, std::string>& map) {
+Status CheckMap(std::string_view field,
+                const google::protobuf::Map<std::string, std::string>& map) {
   if (map.size() > kMaxNames) return TooLarge(field, "keys", kMaxNames, map.size());
   size_t bytes = 0;
   std::string name(field);
@@ -90,8 +91,8 @@ Status CheckNumbers(const v1::Episode& episode) {
 // The value is what counts; its category follows from it.
 Status PrepareConfidence(v1::Confidence* confidence) {
   RETURN_IF_ERROR(CheckRange("encoding_confidence", confidence->value(), 0, 1));
-  RETURN_IF_ERROR(CheckText("encoding_confidence.reasoning", confidence->reasoning(),
-                            kMaxReasonBytes));
+  RETURN_IF_ERROR(
+      CheckText("encoding_confidence.reasoning", confidence->reasoning(), kMaxReasonBytes));
   v1::ConfidenceCategory category = CategoryOf(confidence->value());
   if (confidence->value() == 0 && confidence->category() > category) {
     return Invalid(Reason::INVALID_EPISODE, "encoding_confidence.value",
@@ -192,8 +193,8 @@ Status NotFinite(const Floats& values, std::string_view field) {
   int at = 0;
   while (std::isfinite(values[at])) ++at;
   std::string actual = FormatNumber(values[at]) + " at place " + std::to_string(at);
-  return Invalid(Reason::INVALID_EMBEDDING, field,
-                 std::string(field) + " holds " + actual + ".", "finite float32 only", actual)
+  return Invalid(Reason::INVALID_EMBEDDING, field, std::string(field) + " holds " + actual + ".",
+                 "finite float32 only", actual)
       .Suggest("look at what the model returned; an empty text often makes NaN");
 }
 

@@ -20,10 +20,10 @@ inline constexpr size_t kMaxWhatBytes = 1 << 20;
 inline constexpr size_t kMaxReasonBytes = 64 << 10;  // why, how
 inline constexpr size_t kMaxNameBytes = 1 << 10;     // where_location, session, source
 inline constexpr size_t kMaxDimension = 4096;
-inline constexpr size_t kMaxBatch = 1000;            // results, page, batch, ids in a call
+inline constexpr size_t kMaxBatch = 1000;  // results, page, batch, ids in a call
 
-Status CheckId(std::string_view id);            // INVALID_EPISODE, TOO_LARGE
-Status CheckSpaceId(std::string_view id);       // 3–64 of [a-z0-9_-]; INVALID_SPACE_ID
+Status CheckId(std::string_view id);       // INVALID_EPISODE, TOO_LARGE
+Status CheckSpaceId(std::string_view id);  // 3–64 of [a-z0-9_-]; INVALID_SPACE_ID
 Status CheckIdempotencyKey(std::string_view key);
 Status CheckSettings(const engram::v1::SpaceSettings& settings);
 // Fills defaults: dimension 768, metric cosine, embedder none, analyzer english, time zone UTC,

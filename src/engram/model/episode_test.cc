@@ -1,9 +1,9 @@
 #include "engram/model/episode.h"
 
-#include <gmock/gmock.h>
-
 #include <cmath>
 #include <limits>
+
+#include <gmock/gmock.h>
 
 #include "engram/model/testing.h"
 
@@ -116,7 +116,8 @@ TEST_F(PrepareTest, FieldsOfANewerVersionAreRefused) {
   Episode::GetReflection()->MutableUnknownFields(&episode)->AddVarint(777, 1);
   EXPECT_EQ(ReasonOf(Prepare(&episode)), "UNKNOWN_FIELD");
   auto inner = Proto<Episode>("what: 'x' event_time { text: '2023' }");
-  v1::EventTime::GetReflection()->MutableUnknownFields(inner.mutable_event_time())
+  v1::EventTime::GetReflection()
+      ->MutableUnknownFields(inner.mutable_event_time())
       ->AddVarint(777, 1);
   EXPECT_EQ(ReasonOf(Prepare(&inner)), "UNKNOWN_FIELD");
 }
@@ -167,13 +168,14 @@ TEST_P(TextLimitTest, TakesOnlyValidText) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Fields, TextLimitTest,
-    testing::Values(TextLimit{"what", 1 << 20}, TextLimit{"why", 64 << 10},
-                    TextLimit{"how", 64 << 10}, TextLimit{"where_location", 1024},
-                    TextLimit{"session", 1024}, TextLimit{"source", 1024}, TextLimit{"who", 256},
-                    TextLimit{"tags", 128}, TextLimit{"id", 256}, TextLimit{"derived_from", 256}),
-    [](const auto& info) { return std::string(info.param.field); });
+INSTANTIATE_TEST_SUITE_P(Fields, TextLimitTest,
+                         testing::Values(TextLimit{"what", 1 << 20}, TextLimit{"why", 64 << 10},
+                                         TextLimit{"how", 64 << 10},
+                                         TextLimit{"where_location", 1024},
+                                         TextLimit{"session", 1024}, TextLimit{"source", 1024},
+                                         TextLimit{"who", 256}, TextLimit{"tags", 128},
+                                         TextLimit{"id", 256}, TextLimit{"derived_from", 256}),
+                         [](const auto& info) { return std::string(info.param.field); });
 
 TEST_F(PrepareTest, ListsHoldSixtyFour) {
   for (const char* name : {"who", "tags", "derived_from"}) {
@@ -246,7 +248,8 @@ TEST_F(PrepareTest, NumbersStayInTheirRange) {
 
 TEST_F(PrepareTest, CategoryFollowsTheValue) {
   auto episode = Proto<Episode>(
-      "what: 'x' encoding_confidence { value: 0.9 category: CONFIDENCE_CATEGORY_LOW reasoning: 'r' }");
+      "what: 'x' encoding_confidence { value: 0.9 category: CONFIDENCE_CATEGORY_LOW reasoning: 'r' "
+      "}");
   ASSERT_TRUE(Prepare(&episode).ok());
   EXPECT_EQ(episode.encoding_confidence().category(), v1::CONFIDENCE_CATEGORY_HIGH);
   EXPECT_FLOAT_EQ(episode.encoding_confidence().value(), 0.9f);

@@ -15,11 +15,11 @@ namespace engram::model {
 // What a filter can ask of an episode, folded.
 struct Facets {
   std::string id;
-  std::vector<std::string> who;       // sorted, unique
-  std::vector<std::string> tags;      // sorted, unique
-  std::string place;                  // folded levels joined by '/'
-  std::string session;                // as given
-  std::string source;                 // as given
+  std::vector<std::string> who;                               // sorted, unique
+  std::vector<std::string> tags;                              // sorted, unique
+  std::string place;                                          // folded levels joined by '/'
+  std::string session;                                        // as given
+  std::string source;                                         // as given
   std::vector<std::pair<std::string, std::string>> metadata;  // sorted by key
   std::optional<TimeInterval> event_time;
   UtcTime stored_at;
@@ -42,16 +42,16 @@ struct ResolvedFilter {
   std::vector<std::string> ids;
   std::optional<RangeMatch> event_time, stored_time;
   NameMatch who, tags;
-  std::vector<std::string> places;    // any of; itself and what lies below
+  std::vector<std::string> places;  // any of; itself and what lies below
   std::vector<std::string> sessions;
   std::optional<float> min_confidence, min_importance;
   std::vector<engram::v1::MemoryType> types;
   std::vector<std::pair<std::string, std::string>> metadata;
-  std::vector<std::string> sources;   // any of; a trailing * matches a prefix
+  std::vector<std::string> sources;  // any of; a trailing * matches a prefix
   bool include_suppressed = false;
   bool include_superseded = false;
   bool include_undated = false;
-  bool empty() const;                 // asks for nothing (the include_ flags do not count)
+  bool empty() const;  // asks for nothing (the include_ flags do not count)
 };
 
 // INVALID_FILTER or INVALID_TIME name the field.

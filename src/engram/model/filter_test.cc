@@ -13,7 +13,8 @@ const char kEpisode[] =
     "id: 'a' what: 'x' who: 'Anna' who: 'Ben' who: 'ANNA' tags: 'Travel' tags: 'train'"
     " where_location: 'Berlin / Office/Room 4' session: 's1' source: 'file:///a/b'"
     " metadata { key: 'k' value: 'v' } metadata { key: 'b' value: 'w' } importance: 0.5"
-    " encoding_confidence { value: 0.7 } event_time { start { seconds: 1000 } end { seconds: 2000 } }";
+    " encoding_confidence { value: 0.7 } event_time { start { seconds: 1000 } end { seconds: 2000 "
+    "} }";
 
 // The condition that fails, "" when all hold, or the reason of an error.
 std::string Failed(const std::string& filter, const char* episode = kEpisode) {
@@ -32,7 +33,8 @@ TEST(FacetsTest, AreFoldedSortedAndUnique) {
   EXPECT_THAT(facets.tags, testing::ElementsAre("train", "travel"));
   EXPECT_EQ(facets.place, "berlin/office/room 4");
   EXPECT_EQ(facets.session, "s1");
-  EXPECT_THAT(facets.metadata, testing::ElementsAre(testing::Pair("b", "w"), testing::Pair("k", "v")));
+  EXPECT_THAT(facets.metadata,
+              testing::ElementsAre(testing::Pair("b", "w"), testing::Pair("k", "v")));
   EXPECT_FLOAT_EQ(facets.confidence, 0.7f);
   EXPECT_EQ(facets.type, v1::MEMORY_TYPE_EPISODIC);
 }
@@ -53,7 +55,8 @@ TEST(FilterTest, EachConditionHoldsOrFailsByItsName) {
   for (const Case& c : {
            Case{"ids: 'b' ids: 'a'", "ids: 'A'", "ids"},
            Case{"who { any_of: 'Carl' any_of: 'anna' }", "who { any_of: 'Carl' }", "who"},
-           Case{"who { all_of: 'BEN' all_of: 'anna' }", "who { all_of: 'ben' all_of: 'Carl' }", "who"},
+           Case{"who { all_of: 'BEN' all_of: 'anna' }", "who { all_of: 'ben' all_of: 'Carl' }",
+                "who"},
            Case{"who { none_of: 'Carl' }", "who { none_of: 'Carl' none_of: 'Ben' }", "who"},
            Case{"tags { any_of: 'TRAVEL' }", "tags { any_of: 'trave' }", "tags"},
            Case{"where_location: 'paris' where_location: 'BERLIN'", "where_location: 'Ber'",
@@ -73,11 +76,13 @@ TEST(FilterTest, EachConditionHoldsOrFailsByItsName) {
                 "event_time"},
            Case{"event_time { end { seconds: 1001 } }", "event_time { end { seconds: 1000 } }",
                 "event_time"},
-           Case{"event_time { start { seconds: 1000 } end { seconds: 2000 } relation: RELATION_WITHIN }",
+           Case{"event_time { start { seconds: 1000 } end { seconds: 2000 } relation: "
+                "RELATION_WITHIN }",
                 "event_time { start { seconds: 1001 } relation: RELATION_WITHIN }", "event_time"},
            Case{"event_time { start { seconds: 1000 } end { seconds: 1001 }"
                 " relation: RELATION_STARTS_IN }",
-                "event_time { start { seconds: 1001 } relation: RELATION_STARTS_IN }", "event_time"},
+                "event_time { start { seconds: 1001 } relation: RELATION_STARTS_IN }",
+                "event_time"},
            Case{"stored_time { start { seconds: 5000 } end { seconds: 5001 } }",
                 "stored_time { end { seconds: 5000 } }", "stored_time"},
            Case{"event_time { text: '1970' }", "event_time { text: '1971' }", "event_time"},
@@ -140,7 +145,8 @@ TEST(FilterTest, ListsAreLimited) {
 }
 
 TEST(FilterTest, ZoneOfTheSpaceReadsTexts) {
-  auto resolved = ResolveFilter(Proto<v1::Filter>("event_time { text: '2023-05-07' }"), "Asia/Tokyo");
+  auto resolved =
+      ResolveFilter(Proto<v1::Filter>("event_time { text: '2023-05-07' }"), "Asia/Tokyo");
   ASSERT_TRUE(resolved.ok());
   EXPECT_EQ(FormatUtc(resolved->event_time->range.start), "2023-05-06T15:00:00Z");
 }

@@ -28,7 +28,8 @@ bool MatchesPlace(const Strings& places, const std::string& place) {
 }
 
 bool MatchesSource(const Strings& sources, std::string_view source) {
-  return sources.empty() || std::any_of(sources.begin(), sources.end(), [&](std::string_view asked) {
+  return sources.empty() ||
+         std::any_of(sources.begin(), sources.end(), [&](std::string_view asked) {
            if (!asked.ends_with('*')) return source == asked;
            return source.starts_with(asked.substr(0, asked.size() - 1));
          });
@@ -46,7 +47,8 @@ std::string_view FirstFailed(const ResolvedFilter& filter, const Facets& facets)
     return "event_time";
   }
   if (filter.stored_time) {
-    TimeInterval stored{facets.stored_at, UtcTime{facets.stored_at.seconds, facets.stored_at.nanos}};
+    TimeInterval stored{facets.stored_at,
+                        UtcTime{facets.stored_at.seconds, facets.stored_at.nanos}};
     stored.end.nanos += 1;
     if (!MatchesTime(*filter.stored_time, stored, false)) return "stored_time";
   }
@@ -87,8 +89,7 @@ bool MatchesTime(const RangeMatch& match, const std::optional<TimeInterval>& int
 }
 
 bool PlaceWithin(std::string_view place, std::string_view asked) {
-  return place.starts_with(asked) &&
-         (place.size() == asked.size() || place[asked.size()] == '/');
+  return place.starts_with(asked) && (place.size() == asked.size() || place[asked.size()] == '/');
 }
 
 }  // namespace engram::model

@@ -7,8 +7,12 @@ namespace {
 
 constexpr int64_t kDaySeconds = 86400;
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsLetter(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool IsLetter(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
 
 // Reads the parts of a rule in turn; once it failed it stays failed.
 class Reader {
@@ -90,10 +94,14 @@ int64_t DayNumber(int year, int month, int day) {
   return ClockSeconds(civil) / kDaySeconds;
 }
 
-bool IsLeap(int year) { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); }
+bool IsLeap(int year) {
+  return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
 
 // 0 is Sunday; 1970-01-01 was a Thursday.
-int WeekdayOf(int64_t day_number) { return static_cast<int>(((day_number + 4) % 7 + 7) % 7); }
+int WeekdayOf(int64_t day_number) {
+  return static_cast<int>(((day_number + 4) % 7 + 7) % 7);
+}
 
 int64_t NthWeekday(int year, int month, int week, int weekday) {
   int64_t first = DayNumber(year, month, 1);

@@ -1,5 +1,6 @@
 // The rule at the end of a zone's file, such as "CET-1CEST,M3.5.0,M10.5.0/3": what holds after the
-// last change of offset that the file lists (RFC 8536, 3.3; POSIX, TZ). Private to this module; pure.
+// last change of offset that the file lists (RFC 8536, 3.3; POSIX, TZ). Private to this module;
+// pure.
 #pragma once
 
 #include <cstdint>

@@ -31,9 +31,10 @@ TEST(PosixRuleTest, OddRules) {
 }
 
 TEST(PosixRuleTest, OtherTextsAreNoRules) {
-  for (const char* text : {"", "CET", "C-1", "CET-1CEST", "CET-1CEST,M3.5.0", "<+03-3",
-                           "CET-1CEST,M13.5.0,M10.5.0", "CET-1CEST,M3.6.0,M10.5.0",
-                           "CET-1CEST,M3.5.7,M10.5.0", "CET-1CEST,M3.5.0,M10.5.0x", "CET-1CEST,M3.5.0;M10.5.0"}) {
+  for (const char* text :
+       {"", "CET", "C-1", "CET-1CEST", "CET-1CEST,M3.5.0", "<+03-3", "CET-1CEST,M13.5.0,M10.5.0",
+        "CET-1CEST,M3.6.0,M10.5.0", "CET-1CEST,M3.5.7,M10.5.0", "CET-1CEST,M3.5.0,M10.5.0x",
+        "CET-1CEST,M3.5.0;M10.5.0"}) {
     EXPECT_FALSE(PosixRule::Parse(text).has_value()) << text;
   }
 }

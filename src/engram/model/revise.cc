@@ -33,10 +33,9 @@ Status BadPath(std::string_view path) {
   std::vector<std::string_view> names = MaskableNames();
   std::string_view top = path.substr(0, path.find('.'));
   std::string_view nearest = Nearest(top, names);
-  std::string suggestion = path == "*" ? "name the fields that change"
-                           : nearest.empty()
-                               ? "name a field of Episode"
-                               : "did you mean " + std::string(nearest) + "?";
+  std::string suggestion = path == "*"       ? "name the fields that change"
+                           : nearest.empty() ? "name a field of Episode"
+                                             : "did you mean " + std::string(nearest) + "?";
   return Invalid(Reason::INVALID_REQUEST, "update_mask",
                  "update_mask cannot name '" + Shorten(path) + "'.",
                  "fields of Episode that a writer sets, and metadata.<key>", path)
@@ -46,7 +45,8 @@ Status BadPath(std::string_view path) {
 
 Result<const FieldDescriptor*> FieldOf(const std::string& path) {
   const FieldDescriptor* field = v1::Episode::descriptor()->FindFieldByName(path);
-  if (field == nullptr || std::find(std::begin(kFixed), std::end(kFixed), path) != std::end(kFixed)) {
+  if (field == nullptr ||
+      std::find(std::begin(kFixed), std::end(kFixed), path) != std::end(kFixed)) {
     return BadPath(path);
   }
   return field;
@@ -74,8 +74,9 @@ void DropStaleEmbedding(const std::string& what_before, const google::protobuf::
   if (warnings == nullptr) return;
   v1::Warning& warning = warnings->emplace_back();
   warning.set_reason("EMBEDDING_REMOVED");
-  warning.set_message("The text changed and no embedding came with it: the old one, which was made "
-                      "from the old text, is gone.");
+  warning.set_message(
+      "The text changed and no embedding came with it: the old one, which was made "
+      "from the old text, is gone.");
 }
 
 // What of an episode counts as content.

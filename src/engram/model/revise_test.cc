@@ -36,7 +36,8 @@ TEST_F(MaskTest, OnlyNamedFieldsChange) {
   expected.set_importance(0.9f);
   expected.clear_tags();
   expected.add_tags("new");
-  ASSERT_TRUE(Apply({"importance", "tags"}, "importance: 0.9 tags: 'new' what: 'x' who: 'Anna'").ok());
+  ASSERT_TRUE(
+      Apply({"importance", "tags"}, "importance: 0.9 tags: 'new' what: 'x' who: 'Anna'").ok());
   EXPECT_EQ(to_.DebugString(), expected.DebugString());
   EXPECT_TRUE(warnings_.empty());
 }
@@ -87,9 +88,9 @@ TEST_F(MaskTest, WhenAndEventTimeReplaceEachOther) {
 
 TEST_F(MaskTest, OtherPathsAreRefusedAndChangeNothing) {
   const std::string before = to_.DebugString();
-  for (const char* path : {"*", "", "id", "stored", "stored.version", "last_replay",
-                           "consolidation_state", "colour", "metadata.", "event_time.zone",
-                           "encoding_confidence.value", "Importance"}) {
+  for (const char* path :
+       {"*", "", "id", "stored", "stored.version", "last_replay", "consolidation_state", "colour",
+        "metadata.", "event_time.zone", "encoding_confidence.value", "Importance"}) {
     Status status = Apply({"tags", path}, "what: 'new'");
     EXPECT_EQ(ReasonOf(status), "INVALID_REQUEST") << path;
     EXPECT_EQ(FactOf(status, "field"), "update_mask");
@@ -119,12 +120,26 @@ TEST(SameContentTest, StoringTimeDoesNotCount) {
 
 TEST(SameContentTest, EveryOtherFieldCounts) {
   auto a = Proto<Episode>(kStored);
-  for (const char* change :
-       {"id: 'b'", "what: 'new'", "embedding: 3", "embedding_model: 'n'", "importance: 0.3",
-        "tags: 't3'", "metadata { key: 'k' value: 'x' }", "event_time { start { seconds: 6 } }",
-        "encoding_confidence { value: 0.6 }", "who: 'Anna'", "turn: 0", "decay_rate: 1",
-        "memory_type: MEMORY_TYPE_SEMANTIC", "source: 's'", "session: 's'", "why: 'w'", "how: 'h'",
-        "where_location: 'p'", "derived_from: 'd'", "emotional_valence: 0"}) {
+  for (const char* change : {"id: 'b'",
+                             "what: 'new'",
+                             "embedding: 3",
+                             "embedding_model: 'n'",
+                             "importance: 0.3",
+                             "tags: 't3'",
+                             "metadata { key: 'k' value: 'x' }",
+                             "event_time { start { seconds: 6 } }",
+                             "encoding_confidence { value: 0.6 }",
+                             "who: 'Anna'",
+                             "turn: 0",
+                             "decay_rate: 1",
+                             "memory_type: MEMORY_TYPE_SEMANTIC",
+                             "source: 's'",
+                             "session: 's'",
+                             "why: 'w'",
+                             "how: 'h'",
+                             "where_location: 'p'",
+                             "derived_from: 'd'",
+                             "emotional_valence: 0"}) {
     auto b = a;
     b.MergeFrom(Proto<Episode>(change));
     EXPECT_FALSE(SameContent(a, b)) << change;
@@ -133,13 +148,15 @@ TEST(SameContentTest, EveryOtherFieldCounts) {
 
 TEST(FromMemoryTest, TakesAMemoryAsAnEpisode) {
   auto memory = Proto<v1::Memory>(
-      "id: 'a' content: 'text' embedding: [1, 2] confidence { value: 0.9 } created_at { seconds: 5 }"
+      "id: 'a' content: 'text' embedding: [1, 2] confidence { value: 0.9 } created_at { seconds: 5 "
+      "}"
       " decay_rate: 2 metadata { key: 'k' value: 'v' } tags: 't' memory_type: MEMORY_TYPE_SEMANTIC"
       " where_location: 'Berlin' who: 'Anna' why: 'w' how: 'h' session: 's' turn: 7 source: 'src'"
       " importance: 0.3 derived_from: 'd' activation: 0.5 score: 2");
   Episode episode = EpisodeFromMemory(memory);
   auto expected = Proto<Episode>(
-      "id: 'a' what: 'text' embedding: [1, 2] encoding_confidence { value: 0.9 } when { seconds: 5 }"
+      "id: 'a' what: 'text' embedding: [1, 2] encoding_confidence { value: 0.9 } when { seconds: 5 "
+      "}"
       " decay_rate: 2 metadata { key: 'k' value: 'v' } tags: 't' memory_type: MEMORY_TYPE_SEMANTIC"
       " where_location: 'Berlin' who: 'Anna' why: 'w' how: 'h' session: 's' turn: 7 source: 'src'"
       " importance: 0.3 derived_from: 'd'");
@@ -147,8 +164,8 @@ TEST(FromMemoryTest, TakesAMemoryAsAnEpisode) {
 }
 
 TEST(FromMemoryTest, EventTimeWinsOverCreation) {
-  Episode episode = EpisodeFromMemory(Proto<v1::Memory>(
-      "content: 'x' created_at { seconds: 5 } event_time { text: '2023' }"));
+  Episode episode = EpisodeFromMemory(
+      Proto<v1::Memory>("content: 'x' created_at { seconds: 5 } event_time { text: '2023' }"));
   EXPECT_FALSE(episode.has_when());
   EXPECT_EQ(episode.event_time().text(), "2023");
   EXPECT_FALSE(EpisodeFromMemory(Proto<v1::Memory>("content: 'x'")).has_decay_rate());

@@ -20,11 +20,11 @@ constexpr std::string_view kEmbedders[] = {"none", "hashed"};
 constexpr std::string_view kDecays[] = {"power", "exponential", "none"};
 // English with stop words, nothing at all, or stemming in a language that Snowball knows.
 constexpr std::string_view kAnalyzers[] = {
-    "english",    "simple",     "arabic",  "armenian",  "basque",    "catalan",
-    "danish",     "dutch",      "finnish", "french",    "german",    "greek",
-    "hindi",      "hungarian",  "indonesian", "irish",  "italian",   "lithuanian",
-    "nepali",     "norwegian",  "porter",  "portuguese", "romanian", "russian",
-    "serbian",    "spanish",    "swedish", "tamil",     "turkish",   "yiddish"};
+    "english", "simple",    "arabic",     "armenian",   "basque",   "catalan",
+    "danish",  "dutch",     "finnish",    "french",     "german",   "greek",
+    "hindi",   "hungarian", "indonesian", "irish",      "italian",  "lithuanian",
+    "nepali",  "norwegian", "porter",     "portuguese", "romanian", "russian",
+    "serbian", "spanish",   "swedish",    "tamil",      "turkish",  "yiddish"};
 
 Status CheckChoice(std::string_view field, std::string_view value,
                    std::span<const std::string_view> known) {
@@ -32,10 +32,11 @@ Status CheckChoice(std::string_view field, std::string_view value,
     return OkStatus();
   }
   std::string expected;
-  for (std::string_view name : known) expected += (expected.empty() ? "" : ", ") + std::string(name);
-  Status status = Invalid(Reason::INVALID_REQUEST, field,
-                          std::string(field) + " '" + Shorten(value) + "' is not known.", expected,
-                          value);
+  for (std::string_view name : known)
+    expected += (expected.empty() ? "" : ", ") + std::string(name);
+  Status status =
+      Invalid(Reason::INVALID_REQUEST, field,
+              std::string(field) + " '" + Shorten(value) + "' is not known.", expected, value);
   std::string_view nearest = Nearest(value, known);
   if (nearest.empty()) return status;
   return std::move(status).Suggest("did you mean " + std::string(nearest) + "?");
@@ -65,12 +66,12 @@ Status CheckRanking(const v1::Ranking& ranking) {
       {"ranking.context_step", get(ranking.has_context_step(), ranking.context_step()), 1},
       {"ranking.session_weight", get(ranking.has_session_weight(), ranking.session_weight()), 1},
       {"ranking.prior_strength", get(ranking.has_prior_strength(), ranking.prior_strength()), 1},
-      {"ranking.activation_weight", get(ranking.has_activation_weight(),
-                                        ranking.activation_weight()), kMaxWeight},
-      {"ranking.importance_weight", get(ranking.has_importance_weight(),
-                                        ranking.importance_weight()), kMaxWeight},
-      {"ranking.confidence_weight", get(ranking.has_confidence_weight(),
-                                        ranking.confidence_weight()), kMaxWeight},
+      {"ranking.activation_weight",
+       get(ranking.has_activation_weight(), ranking.activation_weight()), kMaxWeight},
+      {"ranking.importance_weight",
+       get(ranking.has_importance_weight(), ranking.importance_weight()), kMaxWeight},
+      {"ranking.confidence_weight",
+       get(ranking.has_confidence_weight(), ranking.confidence_weight()), kMaxWeight},
   };
   for (const Weight& weight : weights) {
     RETURN_IF_ERROR(CheckWeight(weight.field, weight.value, weight.high));
@@ -129,7 +130,8 @@ Status CheckSettings(const v1::SpaceSettings& settings) {
   if (settings.has_commit_timeout() && settings.commit_timeout().seconds() <= 0 &&
       settings.commit_timeout().nanos() <= 0) {
     return Invalid(Reason::INVALID_REQUEST, "commit_timeout", "commit_timeout is not positive.",
-                   "more than 0", "0 or less").Example("5s");
+                   "more than 0", "0 or less")
+        .Example("5s");
   }
   if (settings.has_default_ttl()) {
     return Unimplemented("default_ttl", "Forget memories when their time has come");

@@ -14,9 +14,10 @@ TEST(SpaceIdTest, ThreeTo64OfASmallAlphabet) {
     EXPECT_TRUE(CheckSpaceId(good).ok()) << good;
   }
   EXPECT_TRUE(CheckSpaceId(std::string(64, 'a')).ok());
-  for (const std::string& bad : {std::string(), std::string("ab"), std::string(65, 'a'),
-                                 std::string("Default"), std::string("a b"), std::string("../etc"),
-                                 std::string("a.b"), std::string("münchen"), std::string("abc\n")}) {
+  for (const std::string& bad :
+       {std::string(), std::string("ab"), std::string(65, 'a'), std::string("Default"),
+        std::string("a b"), std::string("../etc"), std::string("a.b"), std::string("münchen"),
+        std::string("abc\n")}) {
     Status status = CheckSpaceId(bad);
     EXPECT_EQ(ReasonOf(status), "INVALID_SPACE_ID") << bad;
     EXPECT_EQ(FactOf(status, "field"), "memory_space_id");

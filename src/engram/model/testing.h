@@ -1,10 +1,10 @@
 // For tests only: messages written as text, and short questions about errors.
 #pragma once
 
+#include <string>
+
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
-
-#include <string>
 
 #include "engram/base/status.h"
 

@@ -1,13 +1,13 @@
 #include "engram/model/text.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <numeric>
 #include <vector>
+
+#include <utf8proc.h>
 
 #include "engram/model/episode.h"
 
@@ -117,7 +117,8 @@ bool HasControlCharacter(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     auto byte = static_cast<uint8_t>(text[i]);
     if (byte < 0x20 || byte == 0x7f) return true;
-    if (byte == 0xc2 && i + 1 < text.size() && static_cast<uint8_t>(text[i + 1]) < 0xa0) return true;
+    if (byte == 0xc2 && i + 1 < text.size() && static_cast<uint8_t>(text[i + 1]) < 0xa0)
+      return true;
   }
   return false;
 }

@@ -29,13 +29,14 @@ Status NotUnderstood(std::string_view field, std::string_view text) {
 }
 
 Status CheckTimestamp(std::string_view field, const Timestamp& time) {
-  if (time.nanos() >= 0 && time.nanos() < kNanosPerSecond &&
-      time.seconds() >= kMinTime.seconds && time.seconds() <= kMaxTime.seconds) {
+  if (time.nanos() >= 0 && time.nanos() < kNanosPerSecond && time.seconds() >= kMinTime.seconds &&
+      time.seconds() <= kMaxTime.seconds) {
     return OkStatus();
   }
-  return InvalidTime(field, std::string(field) + " is out of range.",
-                     "years 0001 to 9999, nanoseconds 0 to 999,999,999",
-                     std::to_string(time.seconds()) + " s, " + std::to_string(time.nanos()) + " ns");
+  return InvalidTime(
+      field, std::string(field) + " is out of range.",
+      "years 0001 to 9999, nanoseconds 0 to 999,999,999",
+      std::to_string(time.seconds()) + " s, " + std::to_string(time.nanos()) + " ns");
 }
 
 UtcTime NextNano(UtcTime time) {
@@ -48,7 +49,9 @@ int64_t UnitSeconds(v1::TimePrecision precision) {
   return precision == v1::TIME_PRECISION_MINUTE ? 60 : 3600;
 }
 
-bool IsDate(v1::TimePrecision precision) { return precision <= v1::TIME_PRECISION_DAY; }
+bool IsDate(v1::TimePrecision precision) {
+  return precision <= v1::TIME_PRECISION_DAY;
+}
 
 void Warn(std::string_view reason, std::string message, std::vector<v1::Warning>* warnings) {
   if (warnings == nullptr) return;
@@ -69,8 +72,11 @@ class Resolver {
     Zone::Instant at = zone.ToUtc(ClockSeconds(civil));
     UtcTime start{at.seconds, civil.nanos};
     if (start < kMinTime || start > kMaxTime) {
-      return InvalidTime(field_, "The time '" + Shorten(text) + "' leaves the years 0001 to 9999 "
-                         "in UTC.", "a time between 0001-01-01T00:00Z and 9999-12-31T23:59Z", text);
+      return InvalidTime(field_,
+                         "The time '" + Shorten(text) +
+                             "' leaves the years 0001 to 9999 "
+                             "in UTC.",
+                         "a time between 0001-01-01T00:00Z and 9999-12-31T23:59Z", text);
     }
     if (!IsDate(civil.precision)) WarnOfChange(at.match, text);
     return TimeInterval{start, std::min(EndOf(civil, zone, start), kMaxTime)};
@@ -196,7 +202,8 @@ Status ResolveStart(std::string_view space_zone, std::vector<v1::Warning>* warni
   if (time->precision() == v1::TIME_PRECISION_INSTANT) {
     if (time->has_end() && UtcTime::FromProto(time->end()) != NextNano(start)) {
       return InvalidTime("event_time.end", "An instant has no end.",
-                         "no end, or the precision INTERVAL", FormatUtc(UtcTime::FromProto(time->end())));
+                         "no end, or the precision INTERVAL",
+                         FormatUtc(UtcTime::FromProto(time->end())));
     }
     time->clear_end();
   } else if (time->has_end() || time->precision() == v1::TIME_PRECISION_INTERVAL) {

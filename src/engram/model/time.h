@@ -35,10 +35,11 @@ struct TimeInterval {
   bool operator==(const TimeInterval&) const = default;
 };
 
-// Fills start, end, precision and zone of `time` from what was given (text, start, `when`); text and
-// zone stay as given, an empty zone becomes that of the text's offset or of the space. An instant
-// gets no end. Nothing given: now, is_storing_time. INVALID_TIME with the forms that are understood,
-// and when `when` and `time` differ. Warnings (a local time skipped or repeated) are appended.
+// Fills start, end, precision and zone of `time` from what was given (text, start, `when`); text
+// and zone stay as given, an empty zone becomes that of the text's offset or of the space. An
+// instant gets no end. Nothing given: now, is_storing_time. INVALID_TIME with the forms that are
+// understood, and when `when` and `time` differ. Warnings (a local time skipped or repeated) are
+// appended.
 Status ResolveEventTime(const google::protobuf::Timestamp* when, std::string_view space_zone,
                         UtcTime now, engram::v1::EventTime* time,
                         std::vector<engram::v1::Warning>* warnings);

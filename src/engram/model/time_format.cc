@@ -42,7 +42,9 @@ bool SameMonth(const Ends& ends) {
   return ends.first.year == ends.last.year && ends.first.month == ends.last.month;
 }
 
-bool SameDay(const Ends& ends) { return SameMonth(ends) && ends.first.day == ends.last.day; }
+bool SameDay(const Ends& ends) {
+  return SameMonth(ends) && ends.first.day == ends.last.day;
+}
 
 std::string Clock(const CivilTime& civil) {
   char text[16];
@@ -54,7 +56,9 @@ std::string Month(const CivilTime& civil) {
   return std::string(MonthName(civil).substr(0, 3)) + " " + std::to_string(civil.year);
 }
 
-std::string Date(const CivilTime& civil) { return std::to_string(civil.day) + " " + Month(civil); }
+std::string Date(const CivilTime& civil) {
+  return std::to_string(civil.day) + " " + Month(civil);
+}
 
 bool WholeDays(const Ends& ends) {
   return ends.first.hour == 0 && ends.first.minute == 0 && ends.first.second == 0 &&
@@ -101,11 +105,16 @@ std::string FormatForPeople(const v1::EventTime& time) {
   if (!time.has_start()) return "unknown";
   Ends ends = EndsOf(time);
   switch (time.precision()) {
-    case v1::TIME_PRECISION_YEAR: return std::to_string(ends.first.year);
-    case v1::TIME_PRECISION_MONTH: return Month(ends.first);
-    case v1::TIME_PRECISION_DAY: return Date(ends.first);
-    case v1::TIME_PRECISION_INTERVAL: return FormatInterval(ends);
-    default: return Date(ends.first) + " " + Clock(ends.first);
+    case v1::TIME_PRECISION_YEAR:
+      return std::to_string(ends.first.year);
+    case v1::TIME_PRECISION_MONTH:
+      return Month(ends.first);
+    case v1::TIME_PRECISION_DAY:
+      return Date(ends.first);
+    case v1::TIME_PRECISION_INTERVAL:
+      return FormatInterval(ends);
+    default:
+      return Date(ends.first) + " " + Clock(ends.first);
   }
 }
 

@@ -85,14 +85,46 @@ TEST(EventTimeTest, FormsGiveTheirIntervalAndPrecision) {
 }
 
 TEST(EventTimeTest, OtherTextsAreRefusedWithTheFormsThatAreUnderstood) {
-  for (const char* text :
-       {"last Tuesday", "yesterday", "2023-13", "2023-00", "2023-02-29", "2023-04-31", "0000",
-        "23-05-07", "2023-5-7", "20230507", "2023-05-07 10:30", "2023-05-07T24", "2023-05-07T10:60",
-        "2023-05-07T10:30:60", "2023-05-07T", "2023-05-07T10:", "2023-05-07T10:30:05.",
-        "2023-05-07T10:30:05.1234567890", "2023-05-07T10:30:05,5", "2023Z", "2023-05-07+02:00",
-        "2023-05-07T10+24:00", "2023-05-07T10+2", "2023-05-07T10 Europe/Berlin", " 2023", "2023 ",
-        "2023-", "12023", "-0044", "2023?", "2023~", "../2023", "2023/..", "2023/", "/2023", "/",
-        "2023/2024/2025", "Unknown", "now", "2023-05-07T10:30:05.1e3"}) {
+  for (const char* text : {"last Tuesday",
+                           "yesterday",
+                           "2023-13",
+                           "2023-00",
+                           "2023-02-29",
+                           "2023-04-31",
+                           "0000",
+                           "23-05-07",
+                           "2023-5-7",
+                           "20230507",
+                           "2023-05-07 10:30",
+                           "2023-05-07T24",
+                           "2023-05-07T10:60",
+                           "2023-05-07T10:30:60",
+                           "2023-05-07T",
+                           "2023-05-07T10:",
+                           "2023-05-07T10:30:05.",
+                           "2023-05-07T10:30:05.1234567890",
+                           "2023-05-07T10:30:05,5",
+                           "2023Z",
+                           "2023-05-07+02:00",
+                           "2023-05-07T10+24:00",
+                           "2023-05-07T10+2",
+                           "2023-05-07T10 Europe/Berlin",
+                           " 2023",
+                           "2023 ",
+                           "2023-",
+                           "12023",
+                           "-0044",
+                           "2023?",
+                           "2023~",
+                           "../2023",
+                           "2023/..",
+                           "2023/",
+                           "/2023",
+                           "/",
+                           "2023/2024/2025",
+                           "Unknown",
+                           "now",
+                           "2023-05-07T10:30:05.1e3"}) {
     Outcome out = ResolveText(text);
     EXPECT_EQ(ReasonOf(out.status), "INVALID_TIME") << text;
     if (out.status.ok()) continue;
@@ -209,9 +241,10 @@ TEST(EventTimeTest, UnknownHasNoInterval) {
     EXPECT_EQ(out.time.precision(), v1::TIME_PRECISION_UNKNOWN);
     EXPECT_FALSE(out.time.is_storing_time());
   }
-  EXPECT_EQ(ReasonOf(Resolve(Proto<EventTime>(
-                         "precision: TIME_PRECISION_UNKNOWN start { seconds: 5 }")).status),
-            "INVALID_TIME");
+  EXPECT_EQ(
+      ReasonOf(Resolve(Proto<EventTime>("precision: TIME_PRECISION_UNKNOWN start { seconds: 5 }"))
+                   .status),
+      "INVALID_TIME");
 }
 
 TEST(EventTimeTest, WhenIsAnInstant) {
@@ -248,8 +281,8 @@ TEST(EventTimeTest, AStartTakesThePrecisionAsked) {
       " text: 'the day of the party'"));  // 2023-05-08T00:30 in Berlin
   EXPECT_EQ(day.Interval(), "2023-05-07T22:00:00Z 2023-05-08T22:00:00Z");
   EXPECT_EQ(day.time.text(), "the day of the party");
-  Outcome hour = Resolve(Proto<EventTime>(
-      "start { seconds: -5 nanos: 7 } precision: TIME_PRECISION_HOUR"));
+  Outcome hour =
+      Resolve(Proto<EventTime>("start { seconds: -5 nanos: 7 } precision: TIME_PRECISION_HOUR"));
   EXPECT_EQ(hour.Interval(), "1969-12-31T23:00:00Z 1970-01-01T00:00:00Z");
   Outcome plain = Resolve(Proto<EventTime>("start { seconds: 0 } end { seconds: 60 }"));
   EXPECT_EQ(plain.time.precision(), v1::TIME_PRECISION_INTERVAL);

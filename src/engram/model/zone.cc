@@ -1,13 +1,13 @@
 #include "engram/model/zone.h"
 
-#include <date/tz.h>
-
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <fstream>
 #include <map>
 #include <memory>
-#include <exception>
+
+#include <date/tz.h>
 
 #include "engram/base/thread_annotations.h"
 #include "engram/model/posix_rule.h"
