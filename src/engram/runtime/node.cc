@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "engram/env/process.h"
 #include "engram/model/episode.h"
-#include "engram/runtime/process_facts.h"
 #include "engram/runtime/space_metrics.h"
 
 namespace engram::runtime {
@@ -126,7 +126,7 @@ v1::NodeInfo Node::Info() {
     info.set_disk_free(disk->free_bytes);
     info.set_disk_total(disk->total_bytes);
   }
-  info.set_memory_used(ReadProcessFacts().resident_bytes);
+  info.set_memory_used(env::ReadProcessUsage().resident_bytes);
   info.set_memory_limit(options_.memory_limit);
   info.set_version(options_.version);
   info.set_fsync_mode(std::string(FsyncModeName(options_.log.fsync_mode)));

@@ -14,11 +14,11 @@
 #include "engram/base/ids.h"
 #include "engram/base/status.h"
 #include "engram/env/clock.h"
+#include "engram/env/counting_file_system.h"
 #include "engram/env/entropy.h"
 #include "engram/env/executor.h"
 #include "engram/env/file_system.h"
 #include "engram/obs/metrics.h"
-#include "engram/runtime/counting_file_system.h"
 #include "engram/space/registry.h"
 #include "engram/v1/service.pb.h"
 
@@ -90,7 +90,7 @@ class Node {
   void CollectSpaces(obs::Metrics::Sample& sample);
 
   NodeOptions options_;
-  CountingFileSystem fs_;
+  env::CountingFileSystem fs_;
   std::unique_ptr<env::FileLock> lock_;
   NodeIdentity identity_;
   obs::Metrics metrics_;

@@ -1,7 +1,8 @@
 // What the node tells when somebody scrapes: machine, process, storage, and every open space.
+#include "engram/env/process.h"
 #include "engram/runtime/node.h"
 
-#include "engram/runtime/process_facts.h"
+
 
 namespace engram::runtime {
 
@@ -14,18 +15,18 @@ void Node::CollectMachine(obs::Metrics::Sample& sample) {
     set(Metric::kDiskTotal, disk->total_bytes);
   }
   set(Metric::kDiskFloor, options_.log.min_free_bytes);
-  const StorageCounts& storage = fs_.counts();
+  const env::StorageCounts& storage = fs_.counts();
   set(Metric::kStorageWrites, storage.writes);
   set(Metric::kStorageWrittenBytes, storage.written_bytes);
   set(Metric::kStorageFsyncs, storage.syncs);
   set(Metric::kStorageReads, storage.reads);
   set(Metric::kStorageReadBytes, storage.read_bytes);
   set(Metric::kStorageErrors, storage.errors);
-  const ProcessFacts process = ReadProcessFacts();
+  const env::ProcessUsage process = env::ReadProcessUsage();
   set(Metric::kMemoryUsed, process.resident_bytes);
   set(Metric::kMemoryLimit, options_.memory_limit);
   sample.Set(Metric::kCpuSeconds, process.cpu_seconds);
-  set(Metric::kPageFaults, process.major_page_faults);
+  set(Metric::kPageFaults, process.page_faults);
   set(Metric::kOpenFiles, process.open_files);
   set(Metric::kOpenFilesLimit, process.open_files_limit);
   set(Metric::kTailBytes, tails_->used());

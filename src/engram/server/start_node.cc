@@ -1,9 +1,9 @@
 // From Options to a node: names, directories, limits.
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
 
+#include "engram/env/process.h"
 #include "engram/model/episode.h"
 #include "engram/server/server.h"
 #include "engram/server/version.h"
@@ -37,21 +37,17 @@ Result<v1::SpaceSettings> SettingsFrom(const Options::SpaceDefaults& defaults) {
   if (defaults.durability == "auto") settings.set_durability(v1::DURABILITY_AUTO);
   settings.set_max_episodes(defaults.max_episodes);
   settings.set_max_bytes(defaults.max_bytes);
-  RETURN_IF_ERROR(model::CheckSettings(settings).ok()
-                      ? OkStatus()
-                      : model::CheckSettings(settings).Annotate("space_defaults"));
+  const Status valid = model::CheckSettings(settings);
+  if (!valid.ok()) return valid.Annotate("space_defaults");
   return settings;
 }
 
 // As many files as the kernel lets this process have; refuses when open spaces would not fit.
 Status RaiseFileLimit(uint64_t open_spaces_max) {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return OkStatus();
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
+  const uint64_t limit = env::RaiseOpenFilesLimit();
   const uint64_t needed = open_spaces_max * kFilesPerOpenSpace + kOtherFiles;
-  if (limit.rlim_cur >= needed) return OkStatus();
-  return Status(Reason::CONFIGURATION, "This process may open " + std::to_string(limit.rlim_cur) + " files.")
+  if (limit >= needed) return OkStatus();
+  return Status(Reason::CONFIGURATION, "This process may open " + std::to_string(limit) + " files.")
       .Expected(std::to_string(needed) + " for node.open_spaces_max = " + std::to_string(open_spaces_max))
       .Suggest("raise the limit of open files, or lower node.open_spaces_max")
       .Example("ulimit -n 65536");
