@@ -132,11 +132,12 @@ Status DecodeError(int code, const std::string& message, std::string_view bytes)
 }
 
 std::string ProblemJson(const Status& status, std::string_view instance,
-                        std::string_view request_id) {
+                        std::string_view request_id, int http_status) {
   const ReasonInfo& info = InfoOf(status.reason());
+  if (http_status == 0) http_status = info.http_status;
   const std::string name(info.name);
   std::string json = "{\"type\":\"urn:engram:error:" + name + "\",\"title\":" +
-                     JsonString(info.title) + ",\"status\":" + std::to_string(info.http_status);
+                     JsonString(info.title) + ",\"status\":" + std::to_string(http_status);
   AppendPart("detail", status.message(), &json);
   AppendPart("instance", CutText(instance, 300), &json);
   AppendPart("reason", name, &json);

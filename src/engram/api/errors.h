@@ -23,8 +23,9 @@ std::string EncodeErrorDetails(const Status& status);
 // The error that a server sent. Without details it has the reason that fits the code best.
 Status DecodeError(int code, const std::string& message, std::string_view details);
 
+// `http_status` overrides that of the reason (404 for a path, 405, 415).
 std::string ProblemJson(const Status& status, std::string_view instance,
-                        std::string_view request_id);
+                        std::string_view request_id, int http_status = 0);
 v1::ItemError ToItemError(const Status& status);
 
 // docs/errors.md, made from reasons.def.
