@@ -1,11 +1,11 @@
 #include "engram/index/analyzer.h"
 
-#include <libstemmer.h>
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <unordered_set>
 #include <utility>
+
+#include <libstemmer.h>
+#include <utf8proc.h>
 
 #include "engram/index/analyzer_stems.h"
 #include "engram/index/analyzer_words.h"
@@ -116,7 +116,7 @@ class TermAnalyzer : public Analyzer {
 
   std::vector<std::string> Analyze(std::string_view text) override {
     std::vector<std::string> terms;
-    terms.reserve(text.size() / 8 + 1);
+    terms.reserve(text.size() / 6 + 1);
     DocumentSink sink(stems_, &terms);
     scanner_.Scan(text, sink);
     return terms;

@@ -1,10 +1,10 @@
 #include "engram/index/analyzer_stems.h"
 
-#include <libstemmer.h>
-
 #include <array>
 #include <cstdint>
 #include <cstring>
+
+#include <libstemmer.h>
 
 #include "engram/base/hash.h"
 #include "engram/index/stop_words.h"
@@ -35,7 +35,9 @@ struct Stems::Slot {
 };
 
 Stems::Stems(sb_stemmer* stemmer, bool stop_words) : stemmer_(stemmer), stop_words_(stop_words) {}
-Stems::~Stems() { sb_stemmer_delete(stemmer_); }
+Stems::~Stems() {
+  sb_stemmer_delete(stemmer_);
+}
 
 Stems::Term Stems::Find(std::string_view word) {
   if (stemmer_ == nullptr && !stop_words_) return {word};

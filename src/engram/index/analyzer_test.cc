@@ -1,11 +1,11 @@
 #include "engram/index/analyzer.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <utf8proc.h>
-
-#include <algorithm>
-#include <cstdlib>
 
 #include "engram/base/prng.h"
 #include "engram/index/analyzer_words.h"
@@ -118,9 +118,8 @@ TEST(Analyzer, EmojiAreTermsOfTheirOwn) {
 }
 
 TEST(Analyzer, ComposedAndDecomposedFindEachOther) {
-  for (const std::string_view text :
-       {"Café Zürich Ångström", "Việt Nam", "Ёлка Йод", "한국어 서울", "ガギグゲゴ", "ᾴδω", "שָׁלוֹם",
-        "Ὀδυσσεύς ῼ", "क़ ख़"}) {
+  for (const std::string_view text : {"Café Zürich Ångström", "Việt Nam", "Ёлка Йод", "한국어 서울",
+                                      "ガギグゲゴ", "ᾴδω", "שָׁלוֹם", "Ὀδυσσεύς ῼ", "क़ ख़"}) {
     for (const std::string_view name : {"english", "simple", "german", "russian"}) {
       EXPECT_EQ(Analyze(Composed(text), name), Analyze(Decomposed(text), name)) << text;
     }
@@ -171,7 +170,10 @@ TEST(Analyzer, LongWordsAreCutAtACharacter) {
 }
 
 TEST(Analyzer, BrokenBytesSeparate) {
-  EXPECT_THAT(Analyze("ab\xff" "cd é\xc3 x", "simple"), ElementsAre("ab", "cd", "é", "x"));
+  EXPECT_THAT(Analyze("ab\xff"
+                      "cd é\xc3 x",
+                      "simple"),
+              ElementsAre("ab", "cd", "é", "x"));
   EXPECT_THAT(Analyze(std::string_view("a\0b", 3), "simple"), ElementsAre("a", "b"));
   EXPECT_THAT(Analyze("\xed\xa0\x80", "simple"), IsEmpty());  // half of a surrogate
   EXPECT_THAT(Analyze("", "simple"), IsEmpty());
@@ -186,7 +188,8 @@ TEST(Analyzer, SearchTextHasALineForEachPart) {
   episode.add_who("Anna");
   episode.add_who("The Who");
   episode.set_where_location("Berlin/Office");
-  EXPECT_EQ(SearchText(episode), "Took the train\nvisit\nby rail\ntravel\nAnna\nThe Who\nBerlin/Office");
+  EXPECT_EQ(SearchText(episode),
+            "Took the train\nvisit\nby rail\ntravel\nAnna\nThe Who\nBerlin/Office");
   episode.mutable_event_time()->mutable_start()->set_seconds(1683417600);  // 2023-05-07
   episode.mutable_event_time()->mutable_end()->set_seconds(1683504000);
   episode.mutable_event_time()->set_precision(engram::v1::TIME_PRECISION_DAY);
@@ -205,9 +208,11 @@ TEST(StopWords, AreFoundAndNothingElse) {
 // Random text out of pieces that are hard in different ways.
 std::string RandomText(Prng& prng, size_t pieces) {
   static const std::string_view kPieces[] = {
-      "the", "Train", "running", "don't", " ", " ", " ", "\n", "é", "e\u0301", "\u0301", "柏林", "茶",
-      "รถไฟ", "🎉", "👩‍👩‍👧", "שלום", "ﷺ", "ﬁ", "\xff", "\xc3", "\xf0\x9f", "İ", "ß", "ǅ", "123", "२०२३",
-      "-", "\u200b", "\u00ad", "ᾳ", "한국", "ｶﾞ", "か\u3099", "_", "=\u0338"};
+      "the",  "Train",    "running", "don't",  " ",      " ",        " ", "\n",
+      "é",    "e\u0301",  "\u0301",  "柏林",   "茶",     "รถไฟ",     "🎉", "👩‍👩‍👧",
+      "שלום", "ﷺ",        "ﬁ",       "\xff",   "\xc3",   "\xf0\x9f", "İ", "ß",
+      "ǅ",    "123",      "२०२३",    "-",      "\u200b", "\u00ad",   "ᾳ", "한국",
+      "ｶﾞ",   "か\u3099", "_",       "=\u0338"};
   std::string text;
   for (size_t i = 0; i < pieces; ++i) text += kPieces[prng.Below(std::size(kPieces))];
   return text;

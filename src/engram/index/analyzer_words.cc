@@ -1,9 +1,9 @@
 #include "engram/index/analyzer_words.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <array>
+
+#include <utf8proc.h>
 
 namespace engram::index {
 namespace {
@@ -21,18 +21,19 @@ constexpr std::array<char, 256> MakeFoldTable() {
   return table;
 }
 constexpr std::array<char, 256> kFold = MakeFoldTable();
-inline char FoldByte(char byte) { return kFold[static_cast<uint8_t>(byte)]; }
+inline char FoldByte(char byte) {
+  return kFold[static_cast<uint8_t>(byte)];
+}
 
 struct Range {
   int32_t first, last;
 };
 // Scripts without spaces between words. Half-width and compatibility forms are folded away before.
 constexpr Range kSpaceless[] = {
-    {0x0E00, 0x0E7F},   {0x0E80, 0x0EFF},   {0x1000, 0x109F},   {0x1780, 0x17FF},
-    {0x2E80, 0x2FDF},   {0x3005, 0x3007},   {0x3021, 0x3029},   {0x3041, 0x309F},
-    {0x30A1, 0x30FF},   {0x31F0, 0x31FF},   {0x3400, 0x4DBF},   {0x4E00, 0x9FFF},
-    {0xA9E0, 0xA9FF},   {0xAA60, 0xAA7F},   {0xF900, 0xFAFF},   {0x1B000, 0x1B16F},
-    {0x20000, 0x3FFFF},
+    {0x0E00, 0x0E7F},   {0x0E80, 0x0EFF},   {0x1000, 0x109F}, {0x1780, 0x17FF}, {0x2E80, 0x2FDF},
+    {0x3005, 0x3007},   {0x3021, 0x3029},   {0x3041, 0x309F}, {0x30A1, 0x30FF}, {0x31F0, 0x31FF},
+    {0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xA9E0, 0xA9FF}, {0xAA60, 0xAA7F}, {0xF900, 0xFAFF},
+    {0x1B000, 0x1B16F}, {0x20000, 0x3FFFF},
 };
 bool IsSpaceless(int32_t point) {
   if (point < kSpaceless[0].first) return false;
@@ -48,12 +49,19 @@ Kind KindOf(int32_t point) {
   if (point < 128) return FoldByte(static_cast<char>(point)) ? Kind::kWord : Kind::kBreak;
   const utf8proc_category_t category = utf8proc_category(point);
   switch (category) {
-    case UTF8PROC_CATEGORY_LU: case UTF8PROC_CATEGORY_LL: case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM: case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
       return IsSpaceless(point) ? Kind::kPair : Kind::kWord;
-    case UTF8PROC_CATEGORY_ND: case UTF8PROC_CATEGORY_NL: case UTF8PROC_CATEGORY_NO:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NO:
       return point != 0x3007 ? Kind::kWord : Kind::kPair;  // the ideographic zero
-    case UTF8PROC_CATEGORY_MN: case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
       return IsSpaceless(point) ? Kind::kPair : Kind::kMark;
     case UTF8PROC_CATEGORY_SO:
       return point >= kFirstEmoji ? Kind::kSymbol : Kind::kBreak;
@@ -81,11 +89,17 @@ class Assembler {
 
   void Add(Kind kind, const Utf8Char& c) {
     switch (kind) {
-      case Kind::kBreak: return End();
-      case Kind::kWord: return AddToWord(c);
-      case Kind::kMark: return AddMark(c);
-      case Kind::kPair: return AddToRun(c);
-      case Kind::kSymbol: End(); return sink_.OnPiece(c.view());
+      case Kind::kBreak:
+        return End();
+      case Kind::kWord:
+        return AddToWord(c);
+      case Kind::kMark:
+        return AddMark(c);
+      case Kind::kPair:
+        return AddToRun(c);
+      case Kind::kSymbol:
+        End();
+        return sink_.OnPiece(c.view());
     }
   }
   void End() {
@@ -198,10 +212,9 @@ bool WordScanner::Fold(std::string_view chunk) {
   const auto size = static_cast<utf8proc_ssize_t>(chunk.size());
   if (points_.size() < chunk.size() + 32) points_.resize(chunk.size() + 32);
   utf8proc_ssize_t needed;
-  while ((needed = utf8proc_decompose(bytes, size, points_.data(),
-                                      static_cast<utf8proc_ssize_t>(points_.size()),
-                                      kNfkcCasefold)) >
-         static_cast<utf8proc_ssize_t>(points_.size())) {
+  while ((needed = utf8proc_decompose(
+              bytes, size, points_.data(), static_cast<utf8proc_ssize_t>(points_.size()),
+              kNfkcCasefold)) > static_cast<utf8proc_ssize_t>(points_.size())) {
     points_.resize(static_cast<size_t>(needed));  // some letters stand for a whole phrase
   }
   if (needed < 0) return false;

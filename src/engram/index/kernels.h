@@ -13,7 +13,8 @@ namespace engram::index {
 inline constexpr size_t kCodeAlignment = 64;
 
 // dots[r] = Σ_j query[j] · codes[r · stride + j], for j < stride. `stride` is a multiple of
-// kCodeAlignment, `codes` and `query` are aligned to it. No sum may leave int32, whatever the order.
+// kCodeAlignment, `codes` and `query` are aligned to it. No sum may leave int32, whatever the
+// order.
 void DotRows(const int16_t* query, const int8_t* codes, size_t stride, size_t rows, int32_t* dots);
 
 struct CosineSums {

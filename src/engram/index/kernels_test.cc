@@ -1,13 +1,12 @@
 #include "engram/index/kernels.h"
 
-#include <gtest/gtest.h>
-#include <hwy/targets.h>
-
 #include <cmath>
 #include <cstring>
 #include <vector>
 
+#include <gtest/gtest.h>
 #include <hwy/aligned_allocator.h>
+#include <hwy/targets.h>
 
 #include "engram/base/prng.h"
 #include "engram/index/vectors_codes.h"
@@ -37,7 +36,8 @@ TEST(Kernels, DotsAreExactOnEveryInstructionSet) {
     for (size_t i = 0; i < kRows * stride; ++i) {
       codes[i] = static_cast<int8_t>(static_cast<int64_t>(prng.Below(255)) - 127);
     }
-    const int64_t widest = std::min<int64_t>(32767, (int64_t{1} << 30) / (127 * static_cast<int64_t>(stride)));
+    const int64_t widest =
+        std::min<int64_t>(32767, (int64_t{1} << 30) / (127 * static_cast<int64_t>(stride)));
     for (size_t i = 0; i < stride; ++i) {
       query[i] = static_cast<int16_t>(static_cast<int64_t>(prng.Below(2 * widest + 1)) - widest);
     }
@@ -77,7 +77,8 @@ TEST(Kernels, SumsHaveTheSameBitsOnEveryInstructionSet) {
   for (const size_t size : {0u, 1u, 7u, 8u, 9u, 31u, 100u, 768u, 1001u}) {
     std::vector<float> a(size), b(size);
     for (float& value : a) value = static_cast<float>(prng.Unit() - 0.5);
-    for (float& value : b) value = static_cast<float>(std::ldexp(prng.Unit() - 0.5, 1 + prng.Below(20)));
+    for (float& value : b)
+      value = static_cast<float>(std::ldexp(prng.Unit() - 0.5, 1 + prng.Below(20)));
     double ab[8] = {}, aa[8] = {}, bb[8] = {};
     for (size_t i = 0; i < size; ++i) {
       ab[i % 8] += static_cast<double>(a[i]) * b[i];

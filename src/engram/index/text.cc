@@ -22,11 +22,11 @@ struct Reader {
     auto reader = std::make_unique<Reader>();
     ASSIGN_OR_RETURN(reader->connection, Connection::Open(fs, path, Connection::Use::kRead));
     RETURN_IF_ERROR(RegisterFts(*reader->connection));
-    ASSIGN_OR_RETURN(reader->search,
-                     reader->connection->Prepare("SELECT engram_counts(documents, ?1) FROM documents"
-                                                 " WHERE documents MATCH ?2 ORDER BY rowid"));
-    ASSIGN_OR_RETURN(reader->long_length,
-                     reader->connection->Prepare("SELECT terms FROM long_documents WHERE content=?1"));
+    ASSIGN_OR_RETURN(reader->search, reader->connection->Prepare(
+                                         "SELECT engram_counts(documents, ?1) FROM documents"
+                                         " WHERE documents MATCH ?2 ORDER BY rowid"));
+    ASSIGN_OR_RETURN(reader->long_length, reader->connection->Prepare(
+                                              "SELECT terms FROM long_documents WHERE content=?1"));
     return reader;
   }
 };

@@ -32,8 +32,8 @@ struct TextTotals {
 
 struct TextHit {
   Sequence content;
-  uint32_t length = 0;                 // terms of the document
-  std::span<const uint32_t> counts;    // of each query term, in query order
+  uint32_t length = 0;               // terms of the document
+  std::span<const uint32_t> counts;  // of each query term, in query order
 };
 
 class TextSnapshot {
@@ -53,7 +53,8 @@ class TextIndex {
   // Opens or makes the file. A damaged file, one of another incarnation, or one made by another
   // analyzer or version is an error, after which the caller may Destroy it and open again.
   static Result<std::unique_ptr<TextIndex>> Open(env::FileSystem& fs, const std::string& path,
-                                                 Incarnation incarnation, std::string_view analyzer);
+                                                 Incarnation incarnation,
+                                                 std::string_view analyzer);
   static Status Destroy(env::FileSystem& fs, const std::string& path);
   virtual ~TextIndex() = default;
   virtual IndexIdentity identity() const = 0;

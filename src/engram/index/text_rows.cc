@@ -28,7 +28,9 @@ std::string Joined(const std::vector<std::string>& terms) {
   return text;
 }
 
-int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
+int64_t Signed(uint64_t value) {
+  return static_cast<int64_t>(value);
+}
 
 Status Damaged(const std::string& what) {
   return Status(Reason::CORRUPTION_DETECTED, "text index: " + what)
@@ -68,8 +70,7 @@ Result<std::unique_ptr<TextWriter>> TextWriter::Open(env::FileSystem& fs, const 
                                                      Incarnation incarnation,
                                                      const std::string& analyzer) {
   auto writer = std::make_unique<TextWriter>();
-  ASSIGN_OR_RETURN(writer->connection_,
-                   Connection::Open(fs, path, Connection::Use::kWrite));
+  ASSIGN_OR_RETURN(writer->connection_, Connection::Open(fs, path, Connection::Use::kWrite));
   RETURN_IF_ERROR(RegisterFts(*writer->connection_));
   ASSIGN_OR_RETURN(const int64_t tables,
                    writer->connection_->QueryInt("SELECT count(*) FROM sqlite_schema"));
@@ -87,8 +88,8 @@ Status TextWriter::Create(Incarnation incarnation, const std::string& analyzer) 
   ASSIGN_OR_RETURN(Statement insert,
                    connection_->Prepare("INSERT INTO state VALUES(1, ?1, ?2, ?3, 0, 0, 0, 0, 0)"));
   insert.Bind(1, kFormat).BindText(2, analyzer);
-  insert.BindBlob(3, {reinterpret_cast<const char*>(incarnation.bytes.data()),
-                      incarnation.bytes.size()});
+  insert.BindBlob(
+      3, {reinterpret_cast<const char*>(incarnation.bytes.data()), incarnation.bytes.size()});
   RETURN_IF_ERROR(insert.Run());
   return transaction.Commit();
 }
@@ -105,8 +106,7 @@ Status TextWriter::Check(Incarnation incarnation, const std::string& analyzer) c
         .Expected(analyzer);
   }
   if (state_.identity.incarnation != incarnation) {
-    return Damaged("it belongs to incarnation " +
-                   FormatUuid(state_.identity.incarnation.bytes));
+    return Damaged("it belongs to incarnation " + FormatUuid(state_.identity.incarnation.bytes));
   }
   return OkStatus();
 }
@@ -120,9 +120,9 @@ Status TextWriter::PrepareStatements() {
                    connection_->Prepare("INSERT OR REPLACE INTO long_documents VALUES(?1, ?2)"));
   ASSIGN_OR_RETURN(remove_long_,
                    connection_->Prepare("DELETE FROM long_documents WHERE content = ?1"));
-  ASSIGN_OR_RETURN(set_state_, connection_->Prepare(
-                                   "UPDATE state SET incarnation=?1, epoch=?2, sequence=?3,"
-                                   " header_crc=?4, documents=?5, terms=?6 WHERE id=1"));
+  ASSIGN_OR_RETURN(set_state_,
+                   connection_->Prepare("UPDATE state SET incarnation=?1, epoch=?2, sequence=?3,"
+                                        " header_crc=?4, documents=?5, terms=?6 WHERE id=1"));
   return OkStatus();
 }
 

@@ -28,7 +28,9 @@ inline constexpr uint64_t kMaxTextContent = uint64_t{1} << 55;
 inline Sequence ContentOfRow(int64_t rowid) {
   return Sequence(static_cast<uint64_t>(rowid) >> 8);
 }
-inline uint32_t ShortLengthOfRow(int64_t rowid) { return static_cast<uint32_t>(rowid & 0xff); }
+inline uint32_t ShortLengthOfRow(int64_t rowid) {
+  return static_cast<uint32_t>(rowid & 0xff);
+}
 int64_t RowOf(Sequence content, size_t length);
 
 struct TextState {

@@ -1,13 +1,13 @@
 #include "engram/index/text.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <atomic>
 #include <map>
 #include <set>
 #include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "engram/base/prng.h"
 #include "engram/env/faulty_file_system.h"
@@ -102,8 +102,7 @@ class Oracle {
       Found found{content, static_cast<uint32_t>(all.size()), {}};
       bool any = false;
       for (size_t i = 0; i < terms.size(); ++i) {
-        found.counts.push_back(
-            static_cast<uint32_t>(std::count(all.begin(), all.end(), terms[i])));
+        found.counts.push_back(static_cast<uint32_t>(std::count(all.begin(), all.end(), terms[i])));
         answer.document_counts[i] += found.counts[i] > 0;
         any = any || found.counts[i] > 0;
       }
@@ -122,8 +121,9 @@ class Oracle {
   std::unique_ptr<Analyzer> analyzer_;
 };
 
-const std::vector<std::string> kWords = {"train", "anna", "berlin", "the", "running", "2023", "柏林",
-                                         "поезд", "🎉", "café", "x", "don't", "AND", "OR", "NEAR"};
+const std::vector<std::string> kWords = {"train", "anna",  "berlin", "the", "running",
+                                         "2023",  "柏林",  "поезд",  "🎉",   "café",
+                                         "x",     "don't", "AND",    "OR",  "NEAR"};
 std::string RandomText(Prng& prng) {
   std::string text;
   const uint64_t words = prng.OneIn(20) ? 200 + prng.Below(200) : prng.Below(12);
@@ -168,9 +168,10 @@ void ExpectSame(TextIndex& index, Oracle& oracle, Prng& prng, int queries) {
 TEST(Text, CountsTermsPerDocument) {
   auto fs = NewFileSystem();
   auto index = Open(*fs);
-  ASSERT_TRUE(index->Apply(std::vector{Added(1, "The train, the other trains"),
-                                       Added(2, "Anna took a train"), Added(5, "Berlin")},
-                           Through(5))
+  ASSERT_TRUE(index
+                  ->Apply(std::vector{Added(1, "The train, the other trains"),
+                                      Added(2, "Anna took a train"), Added(5, "Berlin")},
+                          Through(5))
                   .ok());
   const Answer answer = Search(*index, {"anna", "train", "hamburg"});
   EXPECT_THAT(answer.hits, ElementsAre(Found{1, 2, {0, 2, 0}}, Found{2, 3, {1, 1, 0}}));
@@ -186,8 +187,9 @@ TEST(Text, TermsAreTakenAsTheyAre) {
   auto fs = NewFileSystem();
   auto index = Open(*fs);
   // "universities" has the stem "univers", whose own stem is another one again for some words.
-  ASSERT_TRUE(index->Apply(std::vector{Added(1, "generously \"quoted\" a*b AND NOT c OR NEAR(d)")},
-                           Through(1))
+  ASSERT_TRUE(index
+                  ->Apply(std::vector{Added(1, "generously \"quoted\" a*b AND NOT c OR NEAR(d)")},
+                          Through(1))
                   .ok());
   EXPECT_EQ(Search(*index, {"generous"}).hits.size(), 1u);
   EXPECT_EQ(Search(*index, {"generously"}).hits.size(), 0u);
@@ -195,6 +197,7 @@ TEST(Text, TermsAreTakenAsTheyAre) {
   for (const char* odd : {"\"", "a\" OR \"quot", "quot*", "terms:quot", "a b", "(", "^quot", "-"}) {
     EXPECT_THAT(Search(*index, {odd}).hits, IsEmpty()) << odd;
   }
+  EXPECT_THAT(Search(*index, {"generous quot"}).hits, IsEmpty());  // one term, not two
   const Answer answer = Search(*index, {"", "quot", std::string("q\0t", 3), "quot"});
   EXPECT_THAT(answer.hits, ElementsAre(Found{1, 5, {0, 1, 0, 1}}));
   EXPECT_THAT(Search(*index, {}).hits, IsEmpty());
@@ -213,13 +216,15 @@ TEST(Text, RemovedDocumentsAreGone) {
 TEST(Text, ManyChangesToOneDocumentInOneBatch) {
   auto fs = NewFileSystem();
   auto index = Open(*fs);
-  ASSERT_TRUE(index->Apply(std::vector{Added(1, "one"), Removed(1, "one"), Added(2, "two"),
-                                       Removed(2, "two"), Added(2, "three")},
-                           Through(5))
+  ASSERT_TRUE(index
+                  ->Apply(std::vector{Added(1, "one"), Removed(1, "one"), Added(2, "two"),
+                                      Removed(2, "two"), Added(2, "three")},
+                          Through(5))
                   .ok());
-  ASSERT_TRUE(index->Apply(std::vector{Removed(2, "three"), Added(2, "four"), Removed(2, "four"),
-                                       Added(2, "five")},
-                           Through(6))
+  ASSERT_TRUE(index
+                  ->Apply(std::vector{Removed(2, "three"), Added(2, "four"), Removed(2, "four"),
+                                      Added(2, "five")},
+                          Through(6))
                   .ok());
   EXPECT_THAT(Search(*index, {"one", "two", "three", "four", "five"}).hits,
               ElementsAre(Found{2, 1, {0, 0, 0, 0, 1}}));

@@ -135,8 +135,7 @@ class FlatVectorIndex : public VectorIndex {
 
 }  // namespace
 
-Result<std::unique_ptr<VectorIndex>> VectorIndex::Open(env::FileSystem& fs,
-                                                       const std::string& path,
+Result<std::unique_ptr<VectorIndex>> VectorIndex::Open(env::FileSystem& fs, const std::string& path,
                                                        Incarnation incarnation,
                                                        uint32_t dimension) {
   ASSIGN_OR_RETURN(std::unique_ptr<VectorFile> file,

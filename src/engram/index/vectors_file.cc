@@ -72,8 +72,7 @@ Result<VectorFile::Slot> VectorFile::Decode(ByteView bytes, uint32_t dimension) 
   }
   const char* at = bytes.data() + kMagic.size();
   if (const auto format = LoadLe<uint32_t>(at); format != kFormat) {
-    return Status(Reason::UNSUPPORTED_VERSION,
-                  "vectors.bin has format " + std::to_string(format));
+    return Status(Reason::UNSUPPORTED_VERSION, "vectors.bin has format " + std::to_string(format));
   }
   if (const auto stored = LoadLe<uint32_t>(at + 4); stored != dimension) {
     return Status(Reason::DIMENSION_MISMATCH,
@@ -119,7 +118,8 @@ Status VectorFile::ReadSlots() {
   ASSIGN_OR_RETURN(const size_t size, file_->ReadAt(0, bytes, sizeof(bytes)));
   const ByteView all(bytes, size);
   Result<Slot> a = Decode(all.substr(0, kSlotBytes), dimension_);
-  Result<Slot> b = Decode(all.substr(std::min<size_t>(size, kSlotDistance), kSlotBytes), dimension_);
+  Result<Slot> b =
+      Decode(all.substr(std::min<size_t>(size, kSlotDistance), kSlotBytes), dimension_);
   if (!a.ok() && !b.ok()) {
     const bool b_says_more = a.status().reason() == Reason::CORRUPTION_DETECTED;
     return b_says_more ? b.status() : a.status();
@@ -176,6 +176,8 @@ Status VectorFile::Checkpoint(const IndexIdentity& through) {
   return OkStatus();
 }
 
-uint64_t VectorFile::RowBytes(uint32_t dimension) { return kRowHeader + dimension; }
+uint64_t VectorFile::RowBytes(uint32_t dimension) {
+  return kRowHeader + dimension;
+}
 
 }  // namespace engram::index

@@ -1,17 +1,19 @@
 #include "engram/index/vectors.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <set>
 #include <thread>
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include "engram/base/prng.h"
 #include "engram/env/faulty_file_system.h"
 #include "engram/env/memory_file_system.h"
+#include "engram/index/vectors_measure.h"
+#include "engram/index/vectors_select.h"
 
 namespace engram::index {
 namespace {
@@ -112,7 +114,8 @@ TEST(Vectors, KeepChoosesBeforeTheLimit) {
   auto index = Open(fs, 64);
   ASSERT_TRUE(AddAll(*index, vectors).ok());
   const auto rare = [](Sequence content) { return content.value() % 300 == 7; };
-  EXPECT_EQ(ContentsOf(index->Nearest(vectors[0], 10, rare)), (std::set<uint64_t>{7, 307, 607, 907}));
+  EXPECT_EQ(ContentsOf(index->Nearest(vectors[0], 10, rare)),
+            (std::set<uint64_t>{7, 307, 607, 907}));
   ExpectExact(*index, vectors, vectors[5], 2, rare);
 }
 
@@ -151,9 +154,11 @@ TEST(VectorsProperty, ExactOnEveryShape) {
     for (size_t i = 0; i < count; ++i) {
       Vector vector = round % 2 == 0 ? Near(centres[prng.Below(5)], prng, 0.01f)
                                      : RandomVector(prng, dimension);
-      if (round % 4 == 1) vector[prng.Below(dimension)] += 40;                   // a spike
-      if (round % 5 == 2) for (float& value : vector) value *= prng.OneIn(9);    // sparse
-      if (round % 7 == 3) for (float& value : vector) value *= 1e-12f;           // tiny
+      if (round % 4 == 1) vector[prng.Below(dimension)] += 40;  // a spike
+      if (round % 5 == 2)
+        for (float& value : vector) value *= prng.OneIn(9);  // sparse
+      if (round % 7 == 3)
+        for (float& value : vector) value *= 1e-12f;  // tiny
       vectors.push_back(std::move(vector));
     }
     auto index = Open(fs, static_cast<uint32_t>(dimension));
@@ -365,6 +370,45 @@ TEST(Vectors, ScansRunBesideTheWriter) {
   done = true;
   reader.join();
   ExpectExact(*index, vectors, vectors[77], 10);
+}
+
+// Neither too little nor too much: exactly what no order of the true cosines can rule out.
+TEST(VectorsProperty, SelectorKeepsWhatMayBeAmongTheNearest) {
+  Prng prng(11);
+  for (int round = 0; round < 300; ++round) {
+    const size_t limit = prng.Below(30);
+    NearestSelector selector(limit);
+    std::vector<VectorHit> all;
+    std::vector<float> lower;
+    for (uint64_t i = 1 + prng.Below(round % 50 == 0 ? 20'000 : 100); i > 0; --i) {
+      all.push_back({Sequence(i), static_cast<float>(prng.Unit()),
+                     static_cast<float>(0.1 * prng.Unit() * prng.Unit())});
+      lower.push_back(all.back().cosine - all.back().error);
+      if (all.back().cosine + all.back().error >= selector.line()) selector.Add(all.back());
+    }
+    std::sort(lower.begin(), lower.end(), std::greater<>());
+    std::set<uint64_t> expected;
+    for (const VectorHit& hit : all) {
+      const bool room = limit >= all.size();
+      if (limit > 0 && (room || hit.cosine + hit.error >= lower[limit - 1])) {
+        expected.insert(hit.content.value());
+      }
+    }
+    EXPECT_EQ(ContentsOf(selector.Take()), expected);
+  }
+}
+
+TEST(VectorMeasure, SaysWhatItMeasuredAndCleansUp) {
+  env::MemoryFileSystem fs;
+  ASSERT_TRUE(fs.CreateDirectory("/v").ok());
+  env::ManualClock clock;
+  const auto rows = MeasureVectorScan(
+      fs, clock, "/v", {.vectors = 2500, .dimension = 32, .results = 5, .rounds = 3});
+  ASSERT_TRUE(rows.ok()) << rows.status().ToString();
+  ASSERT_EQ(rows->size(), 4u);
+  EXPECT_EQ((*rows)[0].name, "vector_scan_2500x32_time");
+  EXPECT_GE((*rows)[3].value, 5);
+  EXPECT_TRUE(fs.List("/v").value().empty());
 }
 
 TEST(Cosine, IsWhatItShouldBe) {
