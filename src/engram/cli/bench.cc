@@ -22,21 +22,25 @@ constexpr Bench kBenches[] = {
 };
 
 void AddOptions(CLI::App* command, BenchOptions* options) {
-  command->add_option("--data-dir", options->data_dir, "on the disk to measure; emptied")->capture_default_str();
+  command->add_option("--data-dir", options->data_dir, "on the disk to measure; emptied")
+      ->capture_default_str();
   command->add_option("--seconds", options->seconds, "a figure")->capture_default_str();
-  command->add_option("--scale", options->scale, "per cent of the full sizes")->capture_default_str();
+  command->add_option("--scale", options->scale, "per cent of the full sizes")
+      ->capture_default_str();
 }
 
 }  // namespace
 
 void AddBench(CLI::App* app, Context* context) {
-  CLI::App* group = app->add_subcommand("bench", "measure, as JSON lines, beside the limit of the same run");
+  CLI::App* group =
+      app->add_subcommand("bench", "measure, as JSON lines, beside the limit of the same run");
   group->require_subcommand(1);
   auto options = std::make_shared<BenchOptions>();
   options->data_dir = "build/bench";
   for (const Bench& bench : kBenches) {
     CLI::App* command = group->add_subcommand(bench.name, bench.help);
-    command->footer(std::string("Example:\n  engram bench ") + bench.name + " --data-dir /mnt/disk/bench");
+    command->footer(std::string("Example:\n  engram bench ") + bench.name +
+                    " --data-dir /mnt/disk/bench");
     AddOptions(command, options.get());
     OnRun(command, context, [options, &bench](Context& c) {
       options->program = c.program;

@@ -1,5 +1,5 @@
-// The benchmarks behind `engram bench`. Each starts what it needs in its own directory, measures the
-// limit or peer in the same run, prints rows, and leaves nothing running.
+// The benchmarks behind `engram bench`. Each starts what it needs in its own directory, measures
+// the limit or peer in the same run, prints rows, and leaves nothing running.
 #pragma once
 
 #include <string>
@@ -12,7 +12,8 @@ struct BenchOptions {
   std::string program;   // this binary
   std::string data_dir;  // emptied
   double seconds = 3;    // a figure
-  uint64_t scale = 100;  // per cent of the full sizes: 1,000,000 entries, 10,000 spaces, 100,000 vectors
+  uint64_t scale =
+      100;  // per cent of the full sizes: 1,000,000 entries, 10,000 spaces, 100,000 vectors
 };
 
 // Group commit at 1, 8, 32, 64 producers against a bare write and fdatasync.

@@ -11,18 +11,24 @@
 namespace engram::cli {
 namespace {
 
-env::Instant Now() { return env::SystemClock().Now(); }
-double Seconds(env::Duration d) { return static_cast<double>(d.count()) / 1e9; }
+env::Instant Now() {
+  return env::SystemClock().Now();
+}
+double Seconds(env::Duration d) {
+  return static_cast<double>(d.count()) / 1e9;
+}
 
 struct Started {
   ServerProcess server;
   double ready_s;
 };
 
-Result<Started> StartAndTime(const BenchOptions& options, const std::string& directory, const Addresses& addresses) {
+Result<Started> StartAndTime(const BenchOptions& options, const std::string& directory,
+                             const Addresses& addresses) {
   const env::Instant start = Now();
   ASSIGN_OR_RETURN(ServerProcess server,
-                   ServerProcess::Start(options.program, directory + "/data", addresses, directory + "/server.log"));
+                   ServerProcess::Start(options.program, directory + "/data", addresses,
+                                        directory + "/server.log"));
   RETURN_IF_ERROR(server.WaitReady(std::chrono::seconds(120)));
   return Started{std::move(server), Seconds(Now() - start)};
 }
@@ -80,7 +86,8 @@ Status BenchRestart(const BenchOptions& options) {
   ASSIGN_OR_RETURN(Started second, StartAndTime(options, directory, addresses));
   RETURN_IF_ERROR(Serve(client));
   const double served = Seconds(Now() - start);
-  const std::string what = "restart after kill -9 with " + std::to_string(entries) + " small entries";
+  const std::string what =
+      "restart after kill -9 with " + std::to_string(entries) + " small entries";
   PrintRow({what + ": ready", second.ready_s, "s", second.ready_s, "1 s"});
   PrintRow({what + ": first write and recall", served, "s", served, "1 s"});
   second.server.Stop();
@@ -105,8 +112,8 @@ Status BenchSpaces(const BenchOptions& options) {
   const double created_s = Seconds(Now() - begin);
   const std::string count = std::to_string(spaces) + " spaces";
   PrintRow({"create " + count, static_cast<double>(spaces) / created_s, "1/s", 0, ""});
-  PrintRow({count + " made one after another: resident", ResidentMegabytes(first.server.pid()), "MB",
-            ResidentMegabytes(first.server.pid()) / 1000, "1 GB"});
+  PrintRow({count + " made one after another: resident", ResidentMegabytes(first.server.pid()),
+            "MB", ResidentMegabytes(first.server.pid()) / 1000, "1 GB"});
   first.server.Kill9();
   ASSIGN_OR_RETURN(Started second, StartAndTime(options, directory, addresses));
   PrintRow({count + " on disk: start", second.ready_s, "s", second.ready_s, "1 s"});

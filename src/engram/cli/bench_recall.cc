@@ -15,7 +15,9 @@ namespace {
 constexpr int kDimension = 768;
 constexpr int kQueries = 200;
 
-env::Instant Now() { return env::SystemClock().Now(); }
+env::Instant Now() {
+  return env::SystemClock().Now();
+}
 
 void FillVector(Prng& prng, google::protobuf::RepeatedField<float>* out) {
   for (int i = 0; i < kDimension; ++i) out->Add(static_cast<float>(prng.Unit() - 0.5));
@@ -61,12 +63,15 @@ Status BenchRecall(const BenchOptions& options) {
   std::filesystem::create_directories(directory);
   index::VectorMeasureOptions scan;
   scan.vectors = 100'000 * options.scale / 100;
-  ASSIGN_OR_RETURN(const auto rows, index::MeasureVectorScan(env::PosixFileSystem(), env::SystemClock(), directory, scan));
-  for (const index::Measurement& row : rows) PrintRow({row.name, row.value, row.unit, row.ratio, row.against});
+  ASSIGN_OR_RETURN(const auto rows, index::MeasureVectorScan(env::PosixFileSystem(),
+                                                             env::SystemClock(), directory, scan));
+  for (const index::Measurement& row : rows)
+    PrintRow({row.name, row.value, row.unit, row.ratio, row.against});
   const Addresses addresses = FreeAddresses();
   const uint64_t count = 100'000 * options.scale / 100;
   ASSIGN_OR_RETURN(ServerProcess server,
-                   ServerProcess::Start(options.program, directory + "/data", addresses, directory + "/server.log"));
+                   ServerProcess::Start(options.program, directory + "/data", addresses,
+                                        directory + "/server.log"));
   RETURN_IF_ERROR(server.WaitReady(std::chrono::seconds(10)));
   Client client({.servers = addresses.grpc, .timeout = std::chrono::seconds(60)});
   RETURN_IF_ERROR(Fill(client, count));

@@ -22,8 +22,12 @@ constexpr int kClientCounts[] = {1, 8, 32, 64};
 constexpr int kBatch = 500;
 constexpr int kDimension = 768;
 
-env::Instant Now() { return env::SystemClock().Now(); }
-double MicrosSince(env::Instant start) { return static_cast<double>((Now() - start).count()) / 1e3; }
+env::Instant Now() {
+  return env::SystemClock().Now();
+}
+double MicrosSince(env::Instant start) {
+  return static_cast<double>((Now() - start).count()) / 1e3;
+}
 
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -35,12 +39,14 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
 v1::Episode MakeEpisode(bool embedded, uint64_t n) {
   v1::Episode episode;
   if (!embedded) {
-    episode.set_what("note " + std::to_string(n) + ": the deploy key of cluster " + std::to_string(n % 97) +
-                     " is rotated on Fridays, and Anna keeps the second copy in the red folder of room four");
+    episode.set_what(
+        "note " + std::to_string(n) + ": the deploy key of cluster " + std::to_string(n % 97) +
+        " is rotated on Fridays, and Anna keeps the second copy in the red folder of room four");
     return episode;
   }
   for (int i = 0; i < kDimension; ++i) {
-    episode.add_embedding(static_cast<float>((n * 31 + static_cast<uint64_t>(i) * 17) % 101) / 50.0f - 1.0f);
+    episode.add_embedding(
+        static_cast<float>((n * 31 + static_cast<uint64_t>(i) * 17) % 101) / 50.0f - 1.0f);
   }
   return episode;
 }
@@ -66,8 +72,10 @@ Run Drive(int clients, double seconds, MakeCall make_call) {
       while (Now() < until && mine.status.ok()) {
         const env::Instant begin = Now();
         Result<int> items = call();
-        if (!items.ok()) mine.status = items.status();
-        else done += static_cast<uint64_t>(*items);
+        if (!items.ok())
+          mine.status = items.status();
+        else
+          done += static_cast<uint64_t>(*items);
         mine.latencies.Add(MicrosSince(begin));
       }
     });
@@ -82,7 +90,9 @@ Run Drive(int clients, double seconds, MakeCall make_call) {
   return all;
 }
 
-Status Failed(const grpc::Status& status) { return Status(Reason::CONNECTION_TIMEOUT, status.error_message()); }
+Status Failed(const grpc::Status& status) {
+  return Status(Reason::CONNECTION_TIMEOUT, status.error_message());
+}
 
 using Call = std::function<Result<int>()>;
 
@@ -163,11 +173,14 @@ Status BenchUnary(const BenchOptions& options, const std::string& address) {
     Run empty = Drive(clients, options.seconds, [&](int) { return EmptyCall(address); });
     RETURN_IF_ERROR(empty.status);
     for (bool embedded : {false, true}) {
-      Run run = Drive(clients, options.seconds, [&](int c) { return UnaryCall(address, embedded, c); });
+      Run run =
+          Drive(clients, options.seconds, [&](int c) { return UnaryCall(address, embedded, c); });
       RETURN_IF_ERROR(run.status);
-      const std::string name =
-          std::string("remember unary ") + (embedded ? "embedded " : "small ") + std::to_string(clients) + " clients";
-      const std::string against = "empty RPC, " + std::to_string(static_cast<int>(empty.per_second)) + "/s";
+      const std::string name = std::string("remember unary ") +
+                               (embedded ? "embedded " : "small ") + std::to_string(clients) +
+                               " clients";
+      const std::string against =
+          "empty RPC, " + std::to_string(static_cast<int>(empty.per_second)) + "/s";
       PrintRow({name, run.per_second, "1/s", run.per_second / empty.per_second, against});
       PrintRow({name + " p50", run.latencies.Percentile(50), "us",
                 run.latencies.Percentile(50) / empty.latencies.Percentile(50), "empty RPC p50"});
@@ -185,9 +198,11 @@ Status BenchBulk(const BenchOptions& options, const std::string& address) {
     RETURN_IF_ERROR(StreamFor(address, embedded, options.seconds, &per_second));
     PrintRow({"remember one stream, " + what, per_second, "1/s", 0, ""});
     for (int clients : {1, 4}) {
-      Run run = Drive(clients, options.seconds, [&](int c) { return BatchCall(address, embedded, c); });
+      Run run =
+          Drive(clients, options.seconds, [&](int c) { return BatchCall(address, embedded, c); });
       RETURN_IF_ERROR(run.status);
-      PrintRow({"remember batches of 500, " + std::to_string(clients) + " clients, " + what, run.per_second, "1/s", 0, ""});
+      PrintRow({"remember batches of 500, " + std::to_string(clients) + " clients, " + what,
+                run.per_second, "1/s", 0, ""});
     }
   }
   return OkStatus();
@@ -201,7 +216,8 @@ Status BenchRemember(const BenchOptions& options) {
   std::filesystem::create_directories(directory);
   const Addresses addresses = FreeAddresses();
   ASSIGN_OR_RETURN(ServerProcess server,
-                   ServerProcess::Start(options.program, directory + "/data", addresses, directory + "/server.log"));
+                   ServerProcess::Start(options.program, directory + "/data", addresses,
+                                        directory + "/server.log"));
   RETURN_IF_ERROR(server.WaitReady(std::chrono::seconds(10)));
   RETURN_IF_ERROR(BenchUnary(options, addresses.grpc));
   RETURN_IF_ERROR(BenchBulk(options, addresses.grpc));

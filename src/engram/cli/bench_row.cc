@@ -1,13 +1,12 @@
 #include "engram/cli/bench_row.h"
 
-#include <sys/utsname.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <thread>
 
 #include <nlohmann/json.hpp>
+#include <sys/utsname.h>
 
 #include "engram/server/version.h"
 
@@ -17,7 +16,8 @@ namespace {
 std::string Machine() {
   utsname name{};
   uname(&name);
-  return std::to_string(std::thread::hardware_concurrency()) + " cores, " + name.sysname + " " + name.release;
+  return std::to_string(std::thread::hardware_concurrency()) + " cores, " + name.sysname + " " +
+         name.release;
 }
 
 double Rounded(double value) {
@@ -49,7 +49,8 @@ void Latencies::Merge(const Latencies& other) {
 double Latencies::Percentile(double p) {
   if (values_.empty()) return 0;
   const auto at = static_cast<size_t>(p / 100 * static_cast<double>(values_.size() - 1));
-  std::nth_element(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(at), values_.end());
+  std::nth_element(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(at),
+                   values_.end());
   return values_[at];
 }
 

@@ -1,5 +1,8 @@
 #include "engram/cli/child.h"
 
+#include <chrono>
+#include <thread>
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -8,9 +11,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <chrono>
-#include <thread>
 
 #include "engram/cli/client.h"
 
@@ -38,7 +38,9 @@ int FreePort(int wanted) {
   return port;
 }
 
-std::string Local(int port) { return "127.0.0.1:" + std::to_string(port); }
+std::string Local(int port) {
+  return "127.0.0.1:" + std::to_string(port);
+}
 
 }  // namespace
 
@@ -52,9 +54,9 @@ Addresses FreeAddresses() {
 Result<ServerProcess> ServerProcess::Start(const std::string& program, const std::string& data_dir,
                                            const Addresses& addresses, const std::string& log_file,
                                            const std::vector<std::string>& more_arguments) {
-  std::vector<std::string> arguments = {program,    "serve",         "--data-dir", data_dir,
-                                        "--grpc",   addresses.grpc,  "--http",     addresses.http,
-                                        "--ops",    addresses.ops};
+  std::vector<std::string> arguments = {program,  "serve",        "--data-dir", data_dir,
+                                        "--grpc", addresses.grpc, "--http",     addresses.http,
+                                        "--ops",  addresses.ops};
   arguments.insert(arguments.end(), more_arguments.begin(), more_arguments.end());
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
@@ -63,13 +65,15 @@ Result<ServerProcess> ServerProcess::Start(const std::string& program, const std
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  posix_spawn_file_actions_addopen(&actions, 1, log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND,
+                                   0600);
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);  // a Ctrl-C here is not its own
   pid_t pid = -1;
-  const int error = posix_spawnp(&pid, program.c_str(), &actions, &attributes, argv.data(), environ);
+  const int error =
+      posix_spawnp(&pid, program.c_str(), &actions, &attributes, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (error != 0) {
@@ -88,7 +92,9 @@ ServerProcess& ServerProcess::operator=(ServerProcess&& other) noexcept {
   return *this;
 }
 
-ServerProcess::~ServerProcess() { Kill9(); }
+ServerProcess::~ServerProcess() {
+  Kill9();
+}
 
 bool ServerProcess::Ended() {
   if (pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
@@ -122,6 +128,8 @@ int ServerProcess::Stop() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-pid_t ServerProcess::Release() { return std::exchange(pid_, -1); }
+pid_t ServerProcess::Release() {
+  return std::exchange(pid_, -1);
+}
 
 }  // namespace engram::cli

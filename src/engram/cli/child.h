@@ -3,8 +3,9 @@
 #pragma once
 
 #include <string>
-#include <sys/types.h>
 #include <vector>
+
+#include <sys/types.h>
 
 #include "engram/base/status.h"
 #include "engram/env/clock.h"

@@ -92,8 +92,8 @@ struct Client::Impl {
       grpc::ClientContext context;
       context.set_deadline(Deadline());
       status = call(channels[current], &context);
-      const bool reached = status.error_code() != grpc::StatusCode::UNAVAILABLE ||
-                           !status.error_details().empty();
+      const bool reached =
+          status.error_code() != grpc::StatusCode::UNAVAILABLE || !status.error_details().empty();
       if (reached) return status;
       current = (current + 1) % channels.size();
     }
@@ -117,14 +117,14 @@ Client::Client(ClientOptions options) : impl_(new Impl{std::move(options), {}, {
 
 Client::~Client() = default;
 
-#define ENGRAM_CALL(Name, Request, Response)                                              \
-  Result<v1::Response> Client::Name(const v1::Request& request) {                         \
-    v1::Response response;                                                                \
+#define ENGRAM_CALL(Name, Request, Response)                                                  \
+  Result<v1::Response> Client::Name(const v1::Request& request) {                             \
+    v1::Response response;                                                                    \
     grpc::Status status = impl_->Try([&](const auto& channel, grpc::ClientContext* context) { \
-      return v1::EngramService::NewStub(channel)->Name(context, request, &response);      \
-    });                                                                                   \
-    if (!status.ok()) return FromGrpc(status, impl_->options.servers);                    \
-    return response;                                                                      \
+      return v1::EngramService::NewStub(channel)->Name(context, request, &response);          \
+    });                                                                                       \
+    if (!status.ok()) return FromGrpc(status, impl_->options.servers);                        \
+    return response;                                                                          \
   }
 ENGRAM_CLIENT_CALLS
 #undef ENGRAM_CALL

@@ -24,20 +24,20 @@ class Client {
   ~Client();
 
 #define ENGRAM_CALL(Name, Request, Response) Result<v1::Response> Name(const v1::Request& request);
-#define ENGRAM_CLIENT_CALLS                                        \
-  ENGRAM_CALL(Remember, RememberRequest, RememberResponse)         \
+#define ENGRAM_CLIENT_CALLS                                               \
+  ENGRAM_CALL(Remember, RememberRequest, RememberResponse)                \
   ENGRAM_CALL(RememberBatch, RememberBatchRequest, RememberBatchResponse) \
-  ENGRAM_CALL(Update, UpdateRequest, UpdateResponse)               \
-  ENGRAM_CALL(Forget, ForgetRequest, ForgetResponse)               \
-  ENGRAM_CALL(Restore, RestoreRequest, RestoreResponse)            \
-  ENGRAM_CALL(Recall, RecallRequest, RecallResponse)               \
-  ENGRAM_CALL(Reminisce, ReminisceRequest, ReminisceResponse)      \
-  ENGRAM_CALL(Get, GetRequest, GetResponse)                        \
-  ENGRAM_CALL(List, ListRequest, ListResponse)                     \
-  ENGRAM_CALL(CreateSpace, CreateSpaceRequest, Space)              \
-  ENGRAM_CALL(GetSpace, GetSpaceRequest, Space)                    \
-  ENGRAM_CALL(ListSpaces, ListSpacesRequest, ListSpacesResponse)   \
-  ENGRAM_CALL(DeleteSpace, DeleteSpaceRequest, DeleteSpaceResponse) \
+  ENGRAM_CALL(Update, UpdateRequest, UpdateResponse)                      \
+  ENGRAM_CALL(Forget, ForgetRequest, ForgetResponse)                      \
+  ENGRAM_CALL(Restore, RestoreRequest, RestoreResponse)                   \
+  ENGRAM_CALL(Recall, RecallRequest, RecallResponse)                      \
+  ENGRAM_CALL(Reminisce, ReminisceRequest, ReminisceResponse)             \
+  ENGRAM_CALL(Get, GetRequest, GetResponse)                               \
+  ENGRAM_CALL(List, ListRequest, ListResponse)                            \
+  ENGRAM_CALL(CreateSpace, CreateSpaceRequest, Space)                     \
+  ENGRAM_CALL(GetSpace, GetSpaceRequest, Space)                           \
+  ENGRAM_CALL(ListSpaces, ListSpacesRequest, ListSpacesResponse)          \
+  ENGRAM_CALL(DeleteSpace, DeleteSpaceRequest, DeleteSpaceResponse)       \
   ENGRAM_CALL(Introspect, IntrospectRequest, IntrospectResponse)
   ENGRAM_CLIENT_CALLS
 #undef ENGRAM_CALL

@@ -61,11 +61,15 @@ void AddFilterOptions(CLI::App* command, FilterFlags* flags) {
   command->add_option("--tag", flags->tags, "only with any of these tags");
   command->add_option("--not-tag", flags->not_tags, "without these tags");
   command->add_option("--session", flags->sessions, "only of these sessions");
-  command->add_option("--source", flags->sources, "only from these sources; a trailing * matches more");
+  command->add_option("--source", flags->sources,
+                      "only from these sources; a trailing * matches more");
   command->add_option("--meta", flags->meta, "only with metadata KEY=VALUE");
-  command->add_option("--since", flags->since, "only what happened at or after: 2026, 2026-03, 2026-03-14");
-  command->add_option("--until", flags->until, "only what happened up to: 2026, 2026-03, 2026-03-14");
-  command->add_option("--min-confidence", flags->min_confidence, "only with at least this confidence");
+  command->add_option("--since", flags->since,
+                      "only what happened at or after: 2026, 2026-03, 2026-03-14");
+  command->add_option("--until", flags->until,
+                      "only what happened up to: 2026, 2026-03, 2026-03-14");
+  command->add_option("--min-confidence", flags->min_confidence,
+                      "only with at least this confidence");
   command->add_flag("--include-suppressed", flags->include_suppressed, "suppressed memories too");
 }
 
@@ -104,7 +108,9 @@ Result<v1::Filter> ToFilter(const FilterFlags& flags) {
   return filter;
 }
 
-std::string WhenText(const v1::EventTime& time) { return model::FormatForPeople(time); }
+std::string WhenText(const v1::EventTime& time) {
+  return model::FormatForPeople(time);
+}
 
 std::string DetailText(const v1::Memory& memory) {
   std::string text;

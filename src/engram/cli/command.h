@@ -1,5 +1,6 @@
 // What the commands share: global options, the client, and how a result becomes output and an exit
-// code. Each command is one file that adds itself to the parser; engram_main.cc runs the chosen one.
+// code. Each command is one file that adds itself to the parser; engram_main.cc runs the chosen
+// one.
 #pragma once
 
 #include <functional>
@@ -19,11 +20,11 @@ namespace engram::cli {
 
 struct Context {
   std::string servers = "127.0.0.1:50051";
-  std::string space;              // "" = default
+  std::string space;  // "" = default
   std::string timeout = "10s";
   bool json = false;
   bool quiet = false;
-  std::string program;            // path of this binary
+  std::string program;  // path of this binary
   int exit_code = 0;
   std::unique_ptr<Client> client_;
 

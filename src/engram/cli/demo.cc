@@ -18,10 +18,14 @@ namespace {
 constexpr env::Duration kReadyLimit = std::chrono::seconds(30);
 constexpr uint64_t kKillAfter = 3000;  // acknowledged in the second import
 
-env::Instant Now() { return env::SystemClock().Now(); }
+env::Instant Now() {
+  return env::SystemClock().Now();
+}
 
 std::string Rate(uint64_t count, env::Duration took) {
-  return Grouped(static_cast<uint64_t>(static_cast<double>(count) * 1e9 / static_cast<double>(took.count()))) + "/s";
+  return Grouped(static_cast<uint64_t>(static_cast<double>(count) * 1e9 /
+                                       static_cast<double>(took.count()))) +
+         "/s";
 }
 
 }  // namespace
@@ -70,21 +74,25 @@ Status Demo::MakeSpace(const std::string& id) {
 Demo::Source Demo::Changelogs(const std::string& id_prefix) {
   return [this, id_prefix](const Sink& sink) {
     uint64_t left = options_.limit == 0 ? UINT64_MAX : options_.limit;
-    return ReadDebianChangelogs(options_.docs, [&](v1::Episode episode) {
-             if (left == 0) return OkStatus();
-             --left;
-             episode.set_id(id_prefix + episode.id());
-             return sink(std::move(episode));
-           }).status();
+    return ReadDebianChangelogs(options_.docs,
+                                [&](v1::Episode episode) {
+                                  if (left == 0) return OkStatus();
+                                  --left;
+                                  episode.set_id(id_prefix + episode.id());
+                                  return sink(std::move(episode));
+                                })
+        .status();
   };
 }
 
 Demo::Source Demo::Commits(const std::string& id_prefix) {
   return [this, id_prefix](const Sink& sink) {
-    return ReadGitHistory(options_.repository, [&](v1::Episode episode) {
-             episode.set_id(id_prefix + episode.id());
-             return sink(std::move(episode));
-           }).status();
+    return ReadGitHistory(options_.repository,
+                          [&](v1::Episode episode) {
+                            episode.set_id(id_prefix + episode.id());
+                            return sink(std::move(episode));
+                          })
+        .status();
   };
 }
 
@@ -97,7 +105,8 @@ Status Demo::ImportInto(const std::string& space, const std::string& unit, const
     ledger_.Add(space, id, sent);
   };
   Importer importer(*client_, space, options);
-  RETURN_IF_ERROR(source([&importer](v1::Episode episode) { return importer.Add(std::move(episode)); }));
+  RETURN_IF_ERROR(
+      source([&importer](v1::Episode episode) { return importer.Add(std::move(episode)); }));
   RETURN_IF_ERROR(importer.Flush());
   *stored = importer.totals().stored();
   if (StderrIsTerminal()) std::fprintf(stderr, "\r\033[K");
@@ -113,7 +122,8 @@ Status Demo::Import() {
   RETURN_IF_ERROR(ImportInto("git", "commits", Commits(""), &commits));
   if (changelogs_ == 0) main_space_ = "git";
   const env::Duration took = Now() - start;
-  report_.Row("import", Grouped(changelogs_) + " changelog entries, " + Grouped(commits) + " commits",
+  report_.Row("import",
+              Grouped(changelogs_) + " changelog entries, " + Grouped(commits) + " commits",
               Rate(changelogs_ + commits, took) + ", each batch synced", took);
   return OkStatus();
 }
@@ -139,7 +149,8 @@ Status Demo::KillDuringImport() {
   while (acknowledged < wanted && Now() < until) std::this_thread::yield();
   server_->Kill9();
   importing.join();
-  report_.Row("kill -9", outcome.ok() ? "after a second import" : "in the middle of a second import",
+  report_.Row("kill -9",
+              outcome.ok() ? "after a second import" : "in the middle of a second import",
               Grouped(acknowledged) + " acknowledged in it");
   return OkStatus();
 }
@@ -163,8 +174,9 @@ Status Demo::Verify() {
   const env::Instant start = Now();
   uint64_t entries = 0;
   for (const char* space : {"changelogs", "git", "again"}) {
-    ASSIGN_OR_RETURN(const wal::VerifyReport report,
-                     wal::Verify(env::PosixFileSystem(), options_.directory + "/data/spaces/" + space));
+    ASSIGN_OR_RETURN(
+        const wal::VerifyReport report,
+        wal::Verify(env::PosixFileSystem(), options_.directory + "/data/spaces/" + space));
     entries += report.entries;
     if (!report.good()) ++damaged_;
   }
@@ -183,14 +195,16 @@ Result<int> Demo::Finish() {
     std::ofstream(options_.directory + "/server.pid") << server_->pid() << "\n";
     server_->Release();
     std::printf("data in %s · try: %s recall \"…\" --server %s --space %s · stop: make demo-stop\n",
-                options_.directory.c_str(), options_.program.c_str(), addresses_.grpc.c_str(), main_space_.c_str());
+                options_.directory.c_str(), options_.program.c_str(), addresses_.grpc.c_str(),
+                main_space_.c_str());
   }
   return account_.lost() > 0 || damaged_ > 0 ? 6 : 0;
 }
 
 void AddDemo(CLI::App* app, Context* context) {
   auto options = std::make_shared<DemoOptions>();
-  CLI::App* command = app->add_subcommand("demo", "import, recall, kill -9, count: nothing may be lost");
+  CLI::App* command =
+      app->add_subcommand("demo", "import, recall, kill -9, count: nothing may be lost");
   command->footer("Example:\n  engram demo --data-dir /tmp/engram-demo --repository .");
   command->add_option("--data-dir", options->directory, "emptied first")->capture_default_str();
   command->add_option("--repository", options->repository, "git checkout whose history is imported")

@@ -21,8 +21,8 @@ struct DemoOptions {
   std::string directory = "build/demo";  // emptied first; data/ and server.log are in it
   std::string repository = ".";
   std::string docs = "/usr/share/doc";
-  uint64_t limit = 0;                    // changelog entries; 0 = all
-  bool stop = false;                     // stop the server at the end
+  uint64_t limit = 0;  // changelog entries; 0 = all
+  bool stop = false;   // stop the server at the end
 };
 
 class Demo {
@@ -39,7 +39,8 @@ class Demo {
   Status StartServer();
   Status MakeSpace(const std::string& id);
   Status Import();
-  Status ImportInto(const std::string& space, const std::string& unit, const Source& source, uint64_t* stored);
+  Status ImportInto(const std::string& space, const std::string& unit, const Source& source,
+                    uint64_t* stored);
   Source Changelogs(const std::string& id_prefix);
   Source Commits(const std::string& id_prefix);
   Status RecallAll();
@@ -60,7 +61,7 @@ class Demo {
   Account account_;
   std::string main_space_ = "changelogs";
   uint64_t changelogs_ = 0;
-  std::vector<std::string> lists_;       // the ids of each recall, in order
+  std::vector<std::string> lists_;  // the ids of each recall, in order
   std::string best_id_;
   bool show_results_ = true;
   int damaged_ = 0;

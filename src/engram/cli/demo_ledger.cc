@@ -8,8 +8,8 @@ namespace {
 
 constexpr int kPage = 500;
 
-// Digest of everything that the writer gave: its own words for the time, not what they were resolved
-// to, and no embedding (the space's embedder made it).
+// Digest of everything that the writer gave: its own words for the time, not what they were
+// resolved to, and no embedding (the space's embedder made it).
 uint64_t ContentDigest(const v1::Episode& episode) {
   v1::Episode given = episode;
   given.clear_stored();
@@ -37,7 +37,8 @@ uint64_t Ledger::size() const {
   return total;
 }
 
-Status Ledger::CompareSpace(Client& client, const std::string& space, const Digests& ids, Account* account) {
+Status Ledger::CompareSpace(Client& client, const std::string& space, const Digests& ids,
+                            Account* account) {
   v1::GetRequest request;
   auto flush = [&]() -> Status {
     if (request.ids().empty()) return OkStatus();
@@ -61,7 +62,8 @@ Status Ledger::CompareSpace(Client& client, const std::string& space, const Dige
 Result<Account> Ledger::Compare(Client& client) const {
   Account account;
   account.acknowledged = size();
-  for (const auto& [space, ids] : spaces_) RETURN_IF_ERROR(CompareSpace(client, space, ids, &account));
+  for (const auto& [space, ids] : spaces_)
+    RETURN_IF_ERROR(CompareSpace(client, space, ids, &account));
   return account;
 }
 

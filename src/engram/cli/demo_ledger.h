@@ -25,7 +25,8 @@ class Ledger {
 
  private:
   using Digests = std::unordered_map<std::string, uint64_t>;
-  static Status CompareSpace(Client& client, const std::string& space, const Digests& ids, Account* account);
+  static Status CompareSpace(Client& client, const std::string& space, const Digests& ids,
+                             Account* account);
 
   std::map<std::string, Digests> spaces_;
 };

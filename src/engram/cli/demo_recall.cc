@@ -5,12 +5,15 @@
 namespace engram::cli {
 namespace {
 
-env::Instant Now() { return env::SystemClock().Now(); }
+env::Instant Now() {
+  return env::SystemClock().Now();
+}
 
 std::string Describe(const v1::RecallResponse& reply) {
   if (reply.no_match() || reply.memories().empty()) return "no match";
   char text[64];
-  std::snprintf(text, sizeof text, "%d found, best %.2f", reply.memories_size(), reply.memories(0).relevance());
+  std::snprintf(text, sizeof text, "%d found, best %.2f", reply.memories_size(),
+                reply.memories(0).relevance());
   return text;
 }
 
@@ -42,7 +45,8 @@ Status Demo::RecallAll() {
   people.mutable_query()->set_text(changelogs ? "new upstream release" : "test");
   people.mutable_filter()->mutable_event_time()->set_text(changelogs ? "2022/2023" : "2000/..");
   if (changelogs) people.mutable_query()->add_who("Sebastian Andrzej Siewior");
-  RETURN_IF_ERROR(RecallOne(changelogs ? "people S. A. Siewior, in 2022–2023" : "words and time", people));
+  RETURN_IF_ERROR(
+      RecallOne(changelogs ? "people S. A. Siewior, in 2022–2023" : "words and time", people));
 
   v1::RecallRequest like;
   like.mutable_query()->add_like_ids(best_id_);
@@ -61,7 +65,8 @@ Status Demo::RecallAgain() {
   const env::Instant start = Now();
   RETURN_IF_ERROR(RecallAll());
   const bool equal = lists_ == before;
-  report_.Row("recall again", "the same four", equal ? "equal lists" : "OTHER LISTS", Now() - start);
+  report_.Row("recall again", "the same four", equal ? "equal lists" : "OTHER LISTS",
+              Now() - start);
   if (!equal) ++damaged_;
   return OkStatus();
 }

@@ -38,7 +38,8 @@ void DemoReport::Row(const std::string& name, const std::string& what, const std
 }
 
 void DemoReport::Line(const std::string& text) {
-  std::printf("     %s%s\n", Pad("", kNameColumns).c_str(), OneLine("→ " + text, kWhatColumns + kResultColumns).c_str());
+  std::printf("     %s%s\n", Pad("", kNameColumns).c_str(),
+              OneLine("→ " + text, kWhatColumns + kResultColumns).c_str());
 }
 
 }  // namespace engram::cli

@@ -12,7 +12,8 @@ namespace engram::cli {
 
 void AddDocs(CLI::App* app, Context* context) {
   auto out = std::make_shared<std::string>("docs");
-  CLI::App* command = app->add_subcommand("docs", "write docs/errors.md, metrics.md and configuration.md");
+  CLI::App* command =
+      app->add_subcommand("docs", "write docs/errors.md, metrics.md and configuration.md");
   command->group("");  // for those who work on engram: not in the help
   command->add_option("--out", *out, "directory")->capture_default_str();
   OnRun(command, context, [out](Context&) {

@@ -25,7 +25,8 @@ Result<v1::ForgetRequest> ToRequest(const Flags& flags, const std::string& space
   request.set_memory_space_id(space);
   if (flags.ids.empty()) {
     ASSIGN_OR_RETURN(*request.mutable_filter(), ToFilter(flags.filter));
-    if (flags.expected_count >= 0) request.set_expected_count(static_cast<uint64_t>(flags.expected_count));
+    if (flags.expected_count >= 0)
+      request.set_expected_count(static_cast<uint64_t>(flags.expected_count));
   } else {
     for (const std::string& id : flags.ids) request.mutable_ids()->add_ids(id);
   }
@@ -42,14 +43,16 @@ int NeedsCount(Context& context, v1::ForgetRequest request) {
   Result<v1::ForgetResponse> reply = context.client().Forget(request);
   if (!reply.ok()) return PrintError(reply.status());
   std::fprintf(stderr, "%s memories would be forgotten. To go on: --expected-count %d\n",
-               Grouped(static_cast<uint64_t>(reply->memories_affected())).c_str(), reply->memories_affected());
+               Grouped(static_cast<uint64_t>(reply->memories_affected())).c_str(),
+               reply->memories_affected());
   return 4;
 }
 
 int RunForget(Context& context, const Flags& flags) {
   Result<v1::ForgetRequest> request = ToRequest(flags, context.space);
   if (!request.ok()) return PrintError(request.status());
-  if (flags.ids.empty() && !flags.dry_run && flags.expected_count < 0) return NeedsCount(context, *request);
+  if (flags.ids.empty() && !flags.dry_run && flags.expected_count < 0)
+    return NeedsCount(context, *request);
   Result<v1::ForgetResponse> reply = context.client().Forget(*request);
   if (!reply.ok()) return PrintError(reply.status());
   if (context.json) {
@@ -58,7 +61,9 @@ int RunForget(Context& context, const Flags& flags) {
   }
   for (const std::string& id : reply->ids()) std::printf("%s\n", id.c_str());
   std::fflush(stdout);
-  const char* what = reply->dry_run() ? "would be forgotten" : reply->reversible() ? "suppressed; engram restore undoes it" : "deleted";
+  const char* what = reply->dry_run()      ? "would be forgotten"
+                     : reply->reversible() ? "suppressed; engram restore undoes it"
+                                           : "deleted";
   Note(Grouped(static_cast<uint64_t>(reply->memories_affected())) + " " + what);
   return 0;
 }
@@ -85,9 +90,13 @@ int RunRestore(Context& context, const RestoreFlags& flags) {
 void AddForget(CLI::App* app, Context* context) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app->add_subcommand("forget", "suppress (default) or delete memories");
-  command->footer("Example:\n  engram forget --who Ben --dry-run\n  engram forget 01JPAB7Q2M8S4X6C0D5E9F1G2H --mode delete");
+  command->footer(
+      "Example:\n  engram forget --who Ben --dry-run\n  engram forget 01JPAB7Q2M8S4X6C0D5E9F1G2H "
+      "--mode delete");
   command->add_option("ids", flags->ids, "ids; or filters");
-  command->add_option("--mode", flags->mode, "suppress: restore undoes it; delete: gone for every reader")
+  command
+      ->add_option("--mode", flags->mode,
+                   "suppress: restore undoes it; delete: gone for every reader")
       ->check(CLI::IsMember({"suppress", "delete", "purge"}))
       ->capture_default_str();
   command->add_option("--reason", flags->reason, "kept in the log");

@@ -17,9 +17,12 @@ using Read = std::function<Result<ImportCounts>(const EpisodeSink&)>;
 
 const char* Level(const v1::WriteResult& write) {
   switch (write.durability()) {
-    case v1::DURABILITY_REPLICATED: return "replicated";
-    case v1::DURABILITY_WRITTEN: return "written, not synced";
-    default: return "local";
+    case v1::DURABILITY_REPLICATED:
+      return "replicated";
+    case v1::DURABILITY_WRITTEN:
+      return "written, not synced";
+    default:
+      return "local";
   }
 }
 
@@ -35,18 +38,24 @@ int RunImport(Context& context, const std::string& unit, const Read& read) {
   if (const Status status = importer.Flush(); !status.ok()) return PrintError(status);
   const ImportTotals& totals = importer.totals();
   if (context.json) {
-    std::printf("{\"read\": %llu, \"created\": %llu, \"updated\": %llu, \"unchanged\": %llu, "
-                "\"refused\": %llu, \"skipped\": %llu}\n",
-                static_cast<unsigned long long>(counts->read), static_cast<unsigned long long>(totals.created),
-                static_cast<unsigned long long>(totals.updated), static_cast<unsigned long long>(totals.unchanged),
-                static_cast<unsigned long long>(totals.refused), static_cast<unsigned long long>(counts->skipped));
+    std::printf(
+        "{\"read\": %llu, \"created\": %llu, \"updated\": %llu, \"unchanged\": %llu, "
+        "\"refused\": %llu, \"skipped\": %llu}\n",
+        static_cast<unsigned long long>(counts->read),
+        static_cast<unsigned long long>(totals.created),
+        static_cast<unsigned long long>(totals.updated),
+        static_cast<unsigned long long>(totals.unchanged),
+        static_cast<unsigned long long>(totals.refused),
+        static_cast<unsigned long long>(counts->skipped));
   }
   progress.Finish(Grouped(totals.sent) + " " + unit + " · " + Grouped(totals.created) + " new · " +
-                  Level(importer.last_write()) + ", " + std::to_string(importer.last_write().durable_copies()) +
+                  Level(importer.last_write()) + ", " +
+                  std::to_string(importer.last_write().durable_copies()) +
                   (importer.last_write().durable_copies() == 1 ? " copy" : " copies") + " · " +
                   FormatTook(progress.elapsed()));
   if (counts->skipped > 0) {
-    Note(Grouped(counts->skipped) + " could not be read, the first: " + counts->first_skipped.ToString());
+    Note(Grouped(counts->skipped) +
+         " could not be read, the first: " + counts->first_skipped.ToString());
   }
   if (totals.refused > 0) {
     Note(Grouped(totals.refused) + " refused, the first: " + importer.first_refusal().ToString());
@@ -58,7 +67,9 @@ Result<ImportCounts> ReadLines(const std::string& path, const EpisodeSink& sink)
   if (path == "-") return ReadJsonLines(std::cin, sink);
   std::ifstream file(path);
   if (!file) {
-    return Status(Reason::IO, path + " cannot be opened.").Expected("a readable file of JSON lines").Example("engram import jsonl memories.jsonl");
+    return Status(Reason::IO, path + " cannot be opened.")
+        .Expected("a readable file of JSON lines")
+        .Example("engram import jsonl memories.jsonl");
   }
   return ReadJsonLines(file, sink);
 }
@@ -96,14 +107,16 @@ int RunExport(Context& context, const ExportFlags& flags) {
   return 0;
 }
 
-CLI::App* AddSource(CLI::App* group, Context* context, const char* name, const char* help, const char* unit,
-                    const std::string& initial, const char* what,
+CLI::App* AddSource(CLI::App* group, Context* context, const char* name, const char* help,
+                    const char* unit, const std::string& initial, const char* what,
                     Result<ImportCounts> (*read)(const std::string&, const EpisodeSink&)) {
   auto path = std::make_shared<std::string>(initial);
   CLI::App* command = group->add_subcommand(name, help);
   auto* option = command->add_option("path", *path, what);
-  if (initial.empty()) option->required();
-  else option->capture_default_str();
+  if (initial.empty())
+    option->required();
+  else
+    option->capture_default_str();
   AddClientOptions(command, context);
   OnRun(command, context, [path, read, unit](Context& c) {
     return RunImport(c, unit, [&](const EpisodeSink& sink) { return read(*path, sink); });
@@ -114,14 +127,17 @@ CLI::App* AddSource(CLI::App* group, Context* context, const char* name, const c
 }  // namespace
 
 void AddImport(CLI::App* app, Context* context) {
-  CLI::App* group = app->add_subcommand("import", "store many episodes; again and again, without doubles");
+  CLI::App* group =
+      app->add_subcommand("import", "store many episodes; again and again, without doubles");
   group->require_subcommand(1);
-  AddSource(group, context, "git", "the history of a git repository", "commits", ".", "the repository", ReadGitHistory)
+  AddSource(group, context, "git", "the history of a git repository", "commits", ".",
+            "the repository", ReadGitHistory)
       ->footer("Example:\n  engram import git . --space git");
-  AddSource(group, context, "debian-changelogs", "the changelogs of installed packages", "changelog entries",
-            "/usr/share/doc", "where they are", ReadDebianChangelogs)
+  AddSource(group, context, "debian-changelogs", "the changelogs of installed packages",
+            "changelog entries", "/usr/share/doc", "where they are", ReadDebianChangelogs)
       ->footer("Example:\n  engram import debian-changelogs --space changelogs");
-  AddSource(group, context, "jsonl", "one episode a line, as export writes them", "episodes", "", "a file; - for stdin", ReadLines)
+  AddSource(group, context, "jsonl", "one episode a line, as export writes them", "episodes", "",
+            "a file; - for stdin", ReadLines)
       ->footer("Example:\n  engram import jsonl memories.jsonl");
 }
 

@@ -50,9 +50,14 @@ void Importer::Count(const v1::RememberResponse& result, const v1::Episode& sent
     return;
   }
   switch (result.write().outcome()) {
-    case v1::WRITE_OUTCOME_UPDATED: ++totals_.updated; break;
-    case v1::WRITE_OUTCOME_UNCHANGED: ++totals_.unchanged; break;
-    default: ++totals_.created;
+    case v1::WRITE_OUTCOME_UPDATED:
+      ++totals_.updated;
+      break;
+    case v1::WRITE_OUTCOME_UNCHANGED:
+      ++totals_.unchanged;
+      break;
+    default:
+      ++totals_.created;
   }
   if (options_.acknowledged) options_.acknowledged(sent, result.memory_id());
 }

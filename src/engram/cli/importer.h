@@ -1,6 +1,6 @@
-// Sends a stream of episodes in batches and counts what was acknowledged. One thread. A batch has an
-// idempotency key; one that is refused for load is sent again, under the same key, after the delay
-// that the server asks for.
+// Sends a stream of episodes in batches and counts what was acknowledged. One thread. A batch has
+// an idempotency key; one that is refused for load is sent again, under the same key, after the
+// delay that the server asks for.
 #pragma once
 
 #include <functional>

@@ -57,9 +57,11 @@ void AddIndex(CLI::App* app, Context* context) {
   CLI::App* group = app->add_subcommand("index", "indexes of a stopped server");
   group->require_subcommand(1);
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = group->add_subcommand("rebuild", "build catalog, text and vectors again from the log");
+  CLI::App* command =
+      group->add_subcommand("rebuild", "build catalog, text and vectors again from the log");
   command->footer("Example:\n  engram index rebuild --data-dir /var/lib/engram --space notes");
-  command->add_option("--data-dir", flags->data_dir, "of the stopped server; none: where serve keeps it");
+  command->add_option("--data-dir", flags->data_dir,
+                      "of the stopped server; none: where serve keeps it");
   command->add_option("--space", flags->space, "only this space");
   command->add_flag("--json", context->json, "how many were rebuilt, as JSON");
   command->add_flag("--quiet,-q", context->quiet, "no progress");

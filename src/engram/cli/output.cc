@@ -1,10 +1,10 @@
 #include "engram/cli/output.h"
 
-#include <unistd.h>
-#include <utf8proc.h>
-
 #include <cstdio>
 #include <cstdlib>
+
+#include <unistd.h>
+#include <utf8proc.h>
 
 namespace engram::cli {
 namespace {
@@ -20,11 +20,16 @@ std::string Printf(const char* format, double value, const char* unit) {
 
 const char* Code(Colour colour) {
   switch (colour) {
-    case Colour::kDim: return "\033[2m";
-    case Colour::kYellow: return "\033[33m";
-    case Colour::kRed: return "\033[31m";
-    case Colour::kGreen: return "\033[32m";
-    case Colour::kPlain: break;
+    case Colour::kDim:
+      return "\033[2m";
+    case Colour::kYellow:
+      return "\033[33m";
+    case Colour::kRed:
+      return "\033[31m";
+    case Colour::kGreen:
+      return "\033[32m";
+    case Colour::kPlain:
+      break;
   }
   return "";
 }
@@ -100,7 +105,9 @@ std::string Paint(std::string_view text, Colour colour, bool to_stderr) {
   return Code(colour) + std::string(text) + "\033[0m";
 }
 
-bool StderrIsTerminal() { return isatty(2) != 0; }
+bool StderrIsTerminal() {
+  return isatty(2) != 0;
+}
 
 int PrintError(const Status& status) {
   const ReasonInfo& info = InfoOf(status.reason());
@@ -113,7 +120,9 @@ int PrintError(const Status& status) {
   return info.exit_code;
 }
 
-void SetQuiet(bool quiet) { g_quiet = quiet; }
+void SetQuiet(bool quiet) {
+  g_quiet = quiet;
+}
 
 void Note(const std::string& line) {
   if (!g_quiet) std::fprintf(stderr, "%s\n", line.c_str());
@@ -134,8 +143,8 @@ void Progress::Update(uint64_t done, const std::string& note) {
     const uint64_t filled = std::min(kBarWidth, done * kBarWidth / total_);
     bar = "[" + std::string(filled, '#') + std::string(kBarWidth - filled, ' ') + "] ";
   }
-  std::fprintf(stderr, "\r\033[K%s%s %s · %s/s%s", bar.c_str(), Grouped(done).c_str(), unit_.c_str(),
-               Grouped(rate).c_str(), note.empty() ? "" : (" · " + note).c_str());
+  std::fprintf(stderr, "\r\033[K%s%s %s · %s/s%s", bar.c_str(), Grouped(done).c_str(),
+               unit_.c_str(), Grouped(rate).c_str(), note.empty() ? "" : (" · " + note).c_str());
 }
 
 void Progress::Finish(const std::string& line) {
@@ -143,6 +152,8 @@ void Progress::Finish(const std::string& line) {
   Note("[" + std::string(kBarWidth, '#') + "] " + line);
 }
 
-env::Duration Progress::elapsed() const { return env::SystemClock().Now() - start_; }
+env::Duration Progress::elapsed() const {
+  return env::SystemClock().Now() - start_;
+}
 
 }  // namespace engram::cli

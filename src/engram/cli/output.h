@@ -13,9 +13,9 @@ namespace engram::cli {
 
 enum class Colour { kPlain, kDim, kYellow, kRed, kGreen };
 
-std::string Grouped(uint64_t number);           // 41,880
-std::string FormatBytes(uint64_t bytes);        // 138 MB, 0.4 MB, 2.1 GB
-std::string FormatTook(env::Duration took);     // 0.9 ms, 1.4 s
+std::string Grouped(uint64_t number);        // 41,880
+std::string FormatBytes(uint64_t bytes);     // 138 MB, 0.4 MB, 2.1 GB
+std::string FormatTook(env::Duration took);  // 0.9 ms, 1.4 s
 // Columns that `text` takes on a terminal, and `text` filled with blanks up to `columns`.
 size_t DisplayWidth(std::string_view text);
 std::string Pad(std::string_view text, size_t columns);
@@ -27,14 +27,14 @@ bool StderrIsTerminal();
 
 // "error: …" and the parts of the text; returns the exit code of the reason.
 int PrintError(const Status& status);
-void Note(const std::string& line);             // stderr, not with --quiet
+void Note(const std::string& line);  // stderr, not with --quiet
 void SetQuiet(bool quiet);
 
 // A bar on stderr: redrawn at most ten times a second on a terminal, nothing elsewhere but the
 // final line.
 class Progress {
  public:
-  Progress(std::string unit, uint64_t total);   // total 0: not known
+  Progress(std::string unit, uint64_t total);  // total 0: not known
   void Update(uint64_t done, const std::string& note = "");
   void Finish(const std::string& line);
   env::Duration elapsed() const;

@@ -16,9 +16,12 @@ void PrintEpisode(const v1::Episode& episode, const std::string& format) {
     std::string detail = episode.where_location();
     for (const std::string& name : episode.who()) detail += (detail.empty() ? "" : " · ") + name;
     for (const std::string& tag : episode.tags()) detail += (detail.empty() ? "#" : " · #") + tag;
-    const char* state = episode.stored().deleted() ? " (deleted)" : episode.stored().suppressed() ? " (suppressed)" : "";
+    const char* state = episode.stored().deleted()      ? " (deleted)"
+                        : episode.stored().suppressed() ? " (suppressed)"
+                                                        : "";
     std::printf("%s  %s  %s%s\n", Pad(episode.id(), 26).c_str(),
-                Pad(WhenText(episode.event_time()), 18).c_str(), OneLine(episode.what(), 90).c_str(), state);
+                Pad(WhenText(episode.event_time()), 18).c_str(),
+                OneLine(episode.what(), 90).c_str(), state);
     if (!detail.empty()) std::printf("%s  %s\n", Pad("", 46).c_str(), OneLine(detail, 90).c_str());
   }
 }
@@ -61,8 +64,10 @@ Result<v1::ListRequest> ToRequest(const ListFlags& flags, const std::string& spa
   request.set_memory_space_id(space);
   ASSIGN_OR_RETURN(*request.mutable_filter(), ToFilter(flags.filter));
   const bool event = flags.order == "event";
-  request.set_order(event ? (flags.descending ? v1::ListRequest::ORDER_EVENT_DESC : v1::ListRequest::ORDER_EVENT_ASC)
-                          : (flags.descending ? v1::ListRequest::ORDER_STORED_DESC : v1::ListRequest::ORDER_STORED_ASC));
+  request.set_order(event ? (flags.descending ? v1::ListRequest::ORDER_EVENT_DESC
+                                              : v1::ListRequest::ORDER_EVENT_ASC)
+                          : (flags.descending ? v1::ListRequest::ORDER_STORED_DESC
+                                              : v1::ListRequest::ORDER_STORED_ASC));
   request.set_page_size(flags.page_size);
   request.set_page_token(flags.page);
   request.set_count_only(flags.count);
@@ -141,14 +146,16 @@ int RunReminisce(Context& context, const ReminisceFlags& flags) {
   }
   for (const v1::Episode& episode : reply->episodes()) PrintEpisode(episode, flags.format);
   std::string themes;
-  for (const std::string& theme : reply->memory_themes()) themes += (themes.empty() ? "" : ", ") + theme;
+  for (const std::string& theme : reply->memory_themes())
+    themes += (themes.empty() ? "" : ", ") + theme;
   if (!themes.empty()) Note("themes: " + themes);
   if (!reply->next_page_token().empty()) Note("more: --page " + reply->next_page_token());
   return 0;
 }
 
 void AddFormat(CLI::App* command, std::string* format) {
-  command->add_option("--format", *format, "table, ids or jsonl")->check(CLI::IsMember({"table", "ids", "jsonl"}));
+  command->add_option("--format", *format, "table, ids or jsonl")
+      ->check(CLI::IsMember({"table", "ids", "jsonl"}));
 }
 
 }  // namespace
@@ -171,7 +178,8 @@ void AddList(CLI::App* app, Context* context) {
   auto flags = std::make_shared<ListFlags>();
   CLI::App* command = app->add_subcommand("list", "episodes in order, with filters");
   command->footer("Example:\n  engram list --who Anna --order event --desc");
-  command->add_option("--order", flags->order, "stored or event")->check(CLI::IsMember({"stored", "event"}));
+  command->add_option("--order", flags->order, "stored or event")
+      ->check(CLI::IsMember({"stored", "event"}));
   command->add_flag("--desc", flags->descending, "newest first");
   command->add_option("--page-size", flags->page_size, "1 … 1000")->capture_default_str();
   command->add_option("--page", flags->page, "token of the next page");

@@ -63,7 +63,8 @@ void PrintMemory(const v1::Memory& memory) {
 void PrintLegs(const v1::Explanation& e) {
   std::printf("   direct   %s  ", Decimal(e.direct()).c_str());
   for (const v1::LegScore& leg : e.legs()) {
-    std::printf(" %s %s (weight %g)", leg.leg().c_str(), Decimal(leg.normalised()).c_str(), leg.weight());
+    std::printf(" %s %s (weight %g)", leg.leg().c_str(), Decimal(leg.normalised()).c_str(),
+                leg.weight());
   }
   for (const v1::TermMatch& term : e.terms()) {
     std::printf("; %s %.1f", term.term().c_str(), term.contribution());
@@ -74,8 +75,10 @@ void PrintExplanation(const v1::Explanation& e) {
   PrintLegs(e);
   std::printf("\n   context  %s  ", Decimal(e.context()).c_str());
   for (const v1::ContextShare& share : e.context_from()) {
-    const std::string offset = share.offset() == 0 ? "best of the session" : std::to_string(share.offset()) + " on";
-    std::printf(" %s, %s, %s;", offset.c_str(), share.memory_id().c_str(), Decimal(share.contribution()).c_str());
+    const std::string offset =
+        share.offset() == 0 ? "best of the session" : std::to_string(share.offset()) + " on";
+    std::printf(" %s, %s, %s;", offset.c_str(), share.memory_id().c_str(),
+                Decimal(share.contribution()).c_str());
   }
   std::printf("\n   prior   ×%s  ", Decimal(e.prior_factor()).c_str());
   for (const v1::PriorPart& part : e.prior()) {
@@ -107,7 +110,8 @@ void PrintNoMatch(Context& context, const v1::RecallResponse& reply) {
     std::printf("no match: none of %s memories holds any of these words\n", count.c_str());
   } else {
     const float best = reply.has_recall_confidence() ? reply.recall_confidence().value() : 0;
-    std::printf("no match: the best of %s memories reaches %s\n", count.c_str(), Decimal(best).c_str());
+    std::printf("no match: the best of %s memories reaches %s\n", count.c_str(),
+                Decimal(best).c_str());
   }
 }
 
@@ -115,11 +119,13 @@ void PrintFooter(const v1::RecallResponse& reply, env::Duration took) {
   std::string line = Grouped(static_cast<uint64_t>(reply.memories_size())) + " of " +
                      Grouped(static_cast<uint64_t>(reply.metadata().total_activated()));
   for (const v1::Warning& warning : reply.warnings()) {
-    line += " · " + (warning.reason() == "QUERY_NOT_EMBEDDED" ? "text only: the query has no embedding"
-                                                              : warning.message());
+    line +=
+        " · " + (warning.reason() == "QUERY_NOT_EMBEDDED" ? "text only: the query has no embedding"
+                                                          : warning.message());
   }
   const v1::ServedBy& by = reply.served_by();
-  line += " · " + by.node() + ", " + by.role() + ", " + Grouped(by.visible_through()) + " · " + FormatTook(took);
+  line += " · " + by.node() + ", " + by.role() + ", " + Grouped(by.visible_through()) + " · " +
+          FormatTook(took);
   Note(Paint(line, Colour::kDim, true));
 }
 
@@ -160,7 +166,8 @@ int Run(Context& context, const Flags& flags) {
 
 void AddRecall(CLI::App* app, Context* context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app->add_subcommand("recall", "find memories by words, people, places and times");
+  CLI::App* command =
+      app->add_subcommand("recall", "find memories by words, people, places and times");
   command->footer("Example:\n  engram recall \"which train does Anna like\" --since 2026 -n 3");
   command->add_option("text", flags->text, "the query; may be empty with filters");
   command->add_option("-n,--max-results", flags->count, "results, 1 … 1000")->capture_default_str();
@@ -168,7 +175,8 @@ void AddRecall(CLI::App* app, Context* context) {
   command->add_option("--context", flags->context, "neighbours of the session shown on each side");
   command->add_option("--at-least", flags->at_least, "token of a write that must be visible");
   command->add_option("--why", flags->why, "why this id is, or is not, in the result");
-  command->add_option("--no-match-below", flags->no_match_below, "nothing at all below this relevance");
+  command->add_option("--no-match-below", flags->no_match_below,
+                      "nothing at all below this relevance");
   command->add_option("--min-relevance", flags->min_relevance, "leaves out single results");
   command->add_option("--format", flags->format, "table, ids or jsonl")
       ->check(CLI::IsMember({"table", "ids", "jsonl"}));

@@ -1,11 +1,10 @@
-#include <unistd.h>
-
 #include <fstream>
 #include <iostream>
 #include <iterator>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "engram/cli/command.h"
 #include "engram/model/time.h"
@@ -102,10 +101,14 @@ std::string Reached(const v1::WriteResult& write) {
 
 const char* OutcomeText(v1::WriteOutcome outcome) {
   switch (outcome) {
-    case v1::WRITE_OUTCOME_UPDATED: return "stored anew in ";
-    case v1::WRITE_OUTCOME_UNCHANGED: return "unchanged in ";
-    case v1::WRITE_OUTCOME_REPEATED: return "stored before in ";
-    default: return "stored in ";
+    case v1::WRITE_OUTCOME_UPDATED:
+      return "stored anew in ";
+    case v1::WRITE_OUTCOME_UNCHANGED:
+      return "unchanged in ";
+    case v1::WRITE_OUTCOME_REPEATED:
+      return "stored before in ";
+    default:
+      return "stored in ";
   }
 }
 
@@ -120,17 +123,17 @@ int Run(Context& context, const Flags& flags) {
     PrintJson(*reply);
     return 0;
   }
-  for (const v1::Warning& warning : reply->write().warnings()) Note("warning: " + warning.message());
+  for (const v1::Warning& warning : reply->write().warnings())
+    Note("warning: " + warning.message());
   if (flags.validate_only) {
     Note("valid; nothing was stored");
     return 0;
   }
   std::printf("%s\n", reply->memory_id().c_str());
   std::fflush(stdout);
-  const std::string line = OutcomeText(reply->write().outcome()) +
-                           (context.space.empty() ? "default" : context.space) + " · " +
-                           WhenAsked(flags.when) + " · " + Reached(reply->write()) + " · " +
-                           FormatTook(took);
+  const std::string line =
+      OutcomeText(reply->write().outcome()) + (context.space.empty() ? "default" : context.space) +
+      " · " + WhenAsked(flags.when) + " · " + Reached(reply->write()) + " · " + FormatTook(took);
   Note(Paint(line, reply->write().degraded() ? Colour::kYellow : Colour::kDim, true));
   return 0;
 }
@@ -140,12 +143,14 @@ int Run(Context& context, const Flags& flags) {
 void AddRemember(CLI::App* app, Context* context) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app->add_subcommand("remember", "store one episode");
-  command->footer("Example:\n  engram remember \"Anna prefers the 8:15 train\" --who Anna --when 2026-03-14");
+  command->footer(
+      "Example:\n  engram remember \"Anna prefers the 8:15 train\" --who Anna --when 2026-03-14");
   command->add_option("text", flags->text, "what happened; - reads it from stdin")->required();
   command->add_option("--id", flags->id, "id; none: a ULID is made");
   command->add_option("--who", flags->who, "who said or did it, then who was there");
   command->add_option("--where", flags->where, "place, levels separated by /");
-  command->add_option("--when", flags->when, "2026, 2026-03-14, 2026-03-14T10:30, an interval a/b, unknown");
+  command->add_option("--when", flags->when,
+                      "2026, 2026-03-14, 2026-03-14T10:30, an interval a/b, unknown");
   command->add_option("--tag", flags->tags, "a tag; may be repeated");
   command->add_option("--session", flags->session, "conversation or run that it belongs to");
   command->add_option("--turn", flags->turn, "place inside the session");

@@ -1,6 +1,5 @@
-#include <signal.h>
-
 #include <CLI/CLI.hpp>
+#include <signal.h>
 
 #include "engram/cli/command.h"
 #include "engram/server/server.h"
@@ -38,9 +37,11 @@ Result<server::OptionsReader> Read(const Flags& flags) {
 int PrintConfig(const server::OptionsReader& reader) {
   std::string section;
   for (const server::KeyValue& key : reader.Keys()) {
-    if (key.section != section) std::printf("%s[%s]\n", section.empty() ? "" : "\n", key.section.c_str());
+    if (key.section != section)
+      std::printf("%s[%s]\n", section.empty() ? "" : "\n", key.section.c_str());
     section = key.section;
-    std::printf("%s # %s\n", Pad(key.key + " = \"" + key.value + "\"", 34).c_str(), key.source.c_str());
+    std::printf("%s # %s\n", Pad(key.key + " = \"" + key.value + "\"", 34).c_str(),
+                key.source.c_str());
   }
   return 0;
 }
@@ -90,7 +91,8 @@ void AddServe(CLI::App* app, Context* context) {
   command->add_option("--http", flags->http, "address for HTTP clients");
   command->add_option("--ops", flags->ops, "address for health and metrics");
   command->add_option("--set", flags->set, "any other key: SECTION.KEY=VALUE; may be repeated");
-  command->add_flag("--print-config", flags->print_config, "every key, its value and where it comes from");
+  command->add_flag("--print-config", flags->print_config,
+                    "every key, its value and where it comes from");
   command->add_flag("--check-config", flags->check_config, "say what is wrong, and exit");
   command->add_flag("--quiet,-q", context->quiet, "no banner");
   OnRun(command, context, [flags](Context&) { return Run(*flags); });

@@ -1,9 +1,8 @@
 // space list|create|show|delete.
-#include <unistd.h>
-
 #include <iostream>
 
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 #include "engram/cli/command.h"
 
@@ -18,7 +17,8 @@ void PrintSpaceHeader() {
 void PrintSpace(const v1::Space& space) {
   std::printf("%s %s %s %s %s\n", Pad(space.id(), 20).c_str(),
               Pad(std::to_string(space.settings().dimension()), 10).c_str(),
-              Pad(space.settings().analyzer(), 10).c_str(), Pad(space.settings().embedder(), 10).c_str(),
+              Pad(space.settings().analyzer(), 10).c_str(),
+              Pad(space.settings().embedder(), 10).c_str(),
               Grouped(space.status().episodes()).c_str());
 }
 
@@ -73,7 +73,8 @@ int RunCreate(Context& context, const CreateFlags& flags) {
 bool Confirmed(const std::string& id, bool yes) {
   if (yes) return true;
   if (isatty(0) == 0) return false;
-  std::fprintf(stderr, "This removes space '%s' with everything in it. Its name, to go on: ", id.c_str());
+  std::fprintf(stderr,
+               "This removes space '%s' with everything in it. Its name, to go on: ", id.c_str());
   std::string typed;
   std::getline(std::cin, typed);
   return typed == id;
@@ -90,17 +91,21 @@ int RunDelete(Context& context, const std::string& id, bool yes) {
   Result<v1::DeleteSpaceResponse> reply = context.client().DeleteSpace(request);
   if (!reply.ok()) return PrintError(reply.status());
   if (context.json) PrintJson(*reply);
-  Note("deleted space " + id + ": " + Grouped(reply->episodes()) + " episodes, " + FormatBytes(reply->bytes()));
+  Note("deleted space " + id + ": " + Grouped(reply->episodes()) + " episodes, " +
+       FormatBytes(reply->bytes()));
   return 0;
 }
 
 void AddCreate(CLI::App* group, Context* context) {
   auto flags = std::make_shared<CreateFlags>();
   CLI::App* create = group->add_subcommand("create", "make a space");
-  create->footer("Example:\n  engram space create notes --dimension 1536 --embedding-model text-embedding-3-small");
+  create->footer(
+      "Example:\n  engram space create notes --dimension 1536 --embedding-model "
+      "text-embedding-3-small");
   create->add_option("id", flags->id, "3–64 of a–z 0–9 _ -")->required();
   create->add_option("--dimension", flags->dimension, "numbers in an embedding");
-  create->add_option("--embedding-model", flags->model, "name of the model, compared at each write");
+  create->add_option("--embedding-model", flags->model,
+                     "name of the model, compared at each write");
   create->add_option("--embedder", flags->embedder, "none or hashed");
   create->add_option("--analyzer", flags->analyzer, "english, simple, or a Snowball language");
   create->add_option("--time-zone", flags->time_zone, "of local times without one");

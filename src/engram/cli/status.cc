@@ -46,16 +46,18 @@ std::string StateText(const v1::SpaceStatus& status) {
 
 void PrintSpaces(const v1::IntrospectResponse& reply, size_t* good) {
   std::printf("%s %s %s %s %s %s %s %s   %s\n", Pad("SPACE", 16).c_str(), Pad("ROLE", 8).c_str(),
-              Right("EPOCH", 6).c_str(), Right("EPISODES", 10).c_str(), Right("LOG END", 10).c_str(),
-              Right("COMMITTED", 10).c_str(), Right("INDEXED", 10).c_str(), Right("LOG", 9).c_str(), "STATE");
+              Right("EPOCH", 6).c_str(), Right("EPISODES", 10).c_str(),
+              Right("LOG END", 10).c_str(), Right("COMMITTED", 10).c_str(),
+              Right("INDEXED", 10).c_str(), Right("LOG", 9).c_str(), "STATE");
   for (const v1::Space& space : reply.spaces()) {
     const v1::SpaceStatus& s = space.status();
     if (s.state() == "ok") ++*good;
-    std::printf("%s %s %s %s %s %s %s %s   %s\n", Pad(space.id(), 16).c_str(), Pad(s.role(), 8).c_str(),
-                Right(std::to_string(s.epoch()), 6).c_str(), Right(Grouped(s.episodes()), 10).c_str(),
-                Right(Grouped(s.log_end()), 10).c_str(), Right(Grouped(s.committed_through()), 10).c_str(),
-                Right(Grouped(Indexed(s)), 10).c_str(), Right(FormatBytes(s.log_bytes()), 9).c_str(),
-                StateText(s).c_str());
+    std::printf("%s %s %s %s %s %s %s %s   %s\n", Pad(space.id(), 16).c_str(),
+                Pad(s.role(), 8).c_str(), Right(std::to_string(s.epoch()), 6).c_str(),
+                Right(Grouped(s.episodes()), 10).c_str(), Right(Grouped(s.log_end()), 10).c_str(),
+                Right(Grouped(s.committed_through()), 10).c_str(),
+                Right(Grouped(Indexed(s)), 10).c_str(),
+                Right(FormatBytes(s.log_bytes()), 9).c_str(), StateText(s).c_str());
   }
 }
 

@@ -1,7 +1,8 @@
+#include "engram/server/version.h"
+
 #include <CLI/CLI.hpp>
 
 #include "engram/cli/command.h"
-#include "engram/server/version.h"
 
 namespace engram::cli {
 
@@ -10,7 +11,8 @@ void AddVersion(CLI::App* app, Context* context) {
   command->add_flag("--json", context->json, "as JSON");
   OnRun(command, context, [](Context& c) {
     if (c.json) {
-      std::printf("{\"version\": \"%s\", \"commit\": \"%s\"}\n", server::kVersion, server::BuildCommit());
+      std::printf("{\"version\": \"%s\", \"commit\": \"%s\"}\n", server::kVersion,
+                  server::BuildCommit());
     } else {
       std::printf("engram %s (%s)\n", server::kVersion, server::BuildCommit());
     }

@@ -12,15 +12,20 @@ namespace {
 
 constexpr int kFlusherThreads = 32;  // syncs in flight
 constexpr int kBackgroundThreads = 2;
-constexpr uint64_t kTailBytesMax = 512u << 20;  // of a node; a fourth of its memory when that is less
+constexpr uint64_t kTailBytesMax = 512u
+                                   << 20;  // of a node; a fourth of its memory when that is less
 constexpr env::Duration kTrimEvery = std::chrono::seconds(5);
 
 std::string_view FsyncModeName(wal::FsyncMode mode) {
   switch (mode) {
-    case wal::FsyncMode::kPerWrite: return "per_write";
-    case wal::FsyncMode::kPerBatch: return "per_batch";
-    case wal::FsyncMode::kTimer: return "timer";
-    case wal::FsyncMode::kNone: return "none";
+    case wal::FsyncMode::kPerWrite:
+      return "per_write";
+    case wal::FsyncMode::kPerBatch:
+      return "per_batch";
+    case wal::FsyncMode::kTimer:
+      return "timer";
+    case wal::FsyncMode::kNone:
+      return "none";
   }
   return "";
 }
@@ -59,8 +64,8 @@ Status Node::Open() {
   flushers_ = env::MakeThreadPool("flush", kFlusherThreads);
   background_ = env::MakeThreadPool("background", kBackgroundThreads);
   readers_ = env::MakeThreadPool("read", ReaderThreads(options_.reader_threads));
-  ASSIGN_OR_RETURN(registry_,
-                   space::Registry::Start(Environment(), {.open_spaces_max = options_.open_spaces_max}));
+  ASSIGN_OR_RETURN(registry_, space::Registry::Start(
+                                  Environment(), {.open_spaces_max = options_.open_spaces_max}));
   RETURN_IF_ERROR(OpenDefaultSpace());
   ScheduleTrim();
   metrics_.AddCollector([this](obs::Metrics::Sample& sample) { CollectMachine(sample); });

@@ -33,11 +33,11 @@ struct NodeOptions {
   std::string cluster = "engram";
   uint64_t memory_limit = 1u << 30;
   size_t open_spaces_max = 512;
-  int reader_threads = 0;              // 0: one per core, at least 4
-  std::string version;                 // of the program, for Info
+  int reader_threads = 0;  // 0: one per core, at least 4
+  std::string version;     // of the program, for Info
   obs::MetricsOptions metrics;
-  wal::LogOptions log;                 // mode, sizes, floors; the rest is filled per space
-  v1::SpaceSettings space_defaults;    // of `default` and of spaces created without a word
+  wal::LogOptions log;               // mode, sizes, floors; the rest is filled per space
+  v1::SpaceSettings space_defaults;  // of `default` and of spaces created without a word
 };
 
 // What identifies a data directory: who the node is, and which life of it this is.

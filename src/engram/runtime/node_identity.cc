@@ -1,4 +1,5 @@
-// node.meta: magic, version, node id, incarnation, deleted space incarnations, CRC32C of all before.
+// node.meta: magic, version, node id, incarnation, deleted space incarnations, CRC32C of all
+// before.
 #include "engram/base/hash.h"
 #include "engram/runtime/node.h"
 

@@ -2,14 +2,14 @@
 #include "engram/env/process.h"
 #include "engram/runtime/node.h"
 
-
-
 namespace engram::runtime {
 
 using obs::Metric;
 
 void Node::CollectMachine(obs::Metrics::Sample& sample) {
-  auto set = [&sample](Metric metric, uint64_t value) { sample.Set(metric, static_cast<double>(value)); };
+  auto set = [&sample](Metric metric, uint64_t value) {
+    sample.Set(metric, static_cast<double>(value));
+  };
   if (Result<env::DiskSpace> disk = fs_.Space(options_.data_dir); disk.ok()) {
     set(Metric::kDiskFree, disk->free_bytes);
     set(Metric::kDiskTotal, disk->total_bytes);
@@ -47,7 +47,8 @@ void Node::CollectSpaces(obs::Metrics::Sample& sample) {
     sample.Set(Metric::kSpaceEpisodes, {id}, static_cast<double>(status->episodes()));
     sample.Set(Metric::kSpaceLogBytes, {id}, static_cast<double>(status->log_bytes()));
     for (const auto& [index, through] : status->indexed_through()) {
-      const uint64_t behind = status->committed_through() - std::min(through, status->committed_through());
+      const uint64_t behind =
+          status->committed_through() - std::min(through, status->committed_through());
       sample.Set(Metric::kIndexBehind, {id, index}, static_cast<double>(behind));
     }
   }

@@ -5,9 +5,13 @@
 namespace engram::runtime {
 namespace {
 
-double Seconds(env::Duration d) { return static_cast<double>(d.count()) / 1e9; }
+double Seconds(env::Duration d) {
+  return static_cast<double>(d.count()) / 1e9;
+}
 
-bool IsDamage(std::string_view event) { return event.find("corrupt") != std::string_view::npos; }
+bool IsDamage(std::string_view event) {
+  return event.find("corrupt") != std::string_view::npos;
+}
 
 }  // namespace
 
@@ -73,18 +77,25 @@ void SpaceMetrics::OnWrite(const std::string& space, uint64_t episodes, uint64_t
 // How far the indexes are is read from the spaces when somebody scrapes.
 void SpaceMetrics::OnIndexed(const std::string&, const char*, uint64_t) {}
 
-void SpaceMetrics::OnEvent(const std::string& space, std::string_view event, std::string_view detail) {
+void SpaceMetrics::OnEvent(const std::string& space, std::string_view event,
+                           std::string_view detail) {
   Of(space).OnEvent(event, detail);
 }
 
-void SpaceMetrics::OnUse(bool open) { (open ? hits_ : misses_).Add(); }
-
-void SpaceMetrics::OnOpened(const std::string& space, const Status& status, env::Duration took) {
-  metrics_.counter(status.ok() ? Metric::kWalRecoverySuccesses : Metric::kWalRecoveryFailures).Add();
-  metrics_.histogram(Metric::kWalRecoverySeconds).Observe(Seconds(took));
-  if (!status.ok()) obs::LogStatus(obs::Level::kError, "space_not_opened", status, {{"space", space}});
+void SpaceMetrics::OnUse(bool open) {
+  (open ? hits_ : misses_).Add();
 }
 
-wal::LogObserver* SpaceMetrics::LogObserverFor(const std::string& space) { return &Of(space); }
+void SpaceMetrics::OnOpened(const std::string& space, const Status& status, env::Duration took) {
+  metrics_.counter(status.ok() ? Metric::kWalRecoverySuccesses : Metric::kWalRecoveryFailures)
+      .Add();
+  metrics_.histogram(Metric::kWalRecoverySeconds).Observe(Seconds(took));
+  if (!status.ok())
+    obs::LogStatus(obs::Level::kError, "space_not_opened", status, {{"space", space}});
+}
+
+wal::LogObserver* SpaceMetrics::LogObserverFor(const std::string& space) {
+  return &Of(space);
+}
 
 }  // namespace engram::runtime

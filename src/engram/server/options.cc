@@ -119,12 +119,15 @@ Status Parse(const KeySpec& spec, const std::string& text, const std::string& so
 
 // Relations that no single key shows.
 Status CheckTogether(const Options& options) {
-  for (const std::string& address : {options.listen.grpc, options.listen.http, options.listen.ops}) {
+  for (const std::string& address :
+       {options.listen.grpc, options.listen.http, options.listen.ops}) {
     ASSIGN_OR_RETURN(HostPort parsed, ParseHostPort(address));
     if (!parsed.loopback) {
-      return Status(Reason::CONFIGURATION, "Listening on '" + address + "' is refused: there are no keys.")
+      return Status(Reason::CONFIGURATION,
+                    "Listening on '" + address + "' is refused: there are no keys.")
           .Expected("a loopback address, while everybody who can connect may do everything")
-          .Suggest("listen on 127.0.0.1 and reach it through a tunnel or a proxy that authenticates")
+          .Suggest(
+              "listen on 127.0.0.1 and reach it through a tunnel or a proxy that authenticates")
           .Example("engram serve --grpc 127.0.0.1:50051");
     }
   }
@@ -139,7 +142,8 @@ Status CheckTogether(const Options& options) {
 std::string ScalarText(const toml::node& node) {
   if (auto text = node.value<std::string>(); node.is_string() && text) return *text;
   if (auto flag = node.value<bool>(); node.is_boolean() && flag) return *flag ? "true" : "false";
-  if (auto number = node.value<int64_t>(); node.is_integer() && number) return std::to_string(*number);
+  if (auto number = node.value<int64_t>(); node.is_integer() && number)
+    return std::to_string(*number);
   return "";
 }
 
@@ -194,7 +198,8 @@ Status OptionsReader::ReadEnvironment(const char* const* environment) {
     const size_t equals = entry.find('=');
     if (!entry.starts_with("ENGRAM_") || equals == std::string_view::npos) continue;
     std::string name(entry.substr(7, equals - 7));
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
     for (const KeySpec& spec : kKeys) {
       const std::string prefix = std::string(spec.section) + "_";
       if (!name.starts_with(prefix)) continue;
@@ -209,11 +214,11 @@ Status OptionsReader::ReadEnvironment(const char* const* environment) {
 
 Result<Options> OptionsReader::Finish() const {
   Options options;
-#define ENGRAM_OPTION(section, key, kind, initial, range, help)                       \
-  {                                                                                   \
-    const Value& value = values_.at(#section "." #key);                               \
-    RETURN_IF_ERROR(Parse(*Find(#section "." #key), value.text, value.source,         \
-                          &options.section.key));                                     \
+#define ENGRAM_OPTION(section, key, kind, initial, range, help)                           \
+  {                                                                                       \
+    const Value& value = values_.at(#section "." #key);                                   \
+    RETURN_IF_ERROR(                                                                      \
+        Parse(*Find(#section "." #key), value.text, value.source, &options.section.key)); \
   }
 #include "engram/server/options.def"
 #undef ENGRAM_OPTION
@@ -234,14 +239,16 @@ std::string ConfigurationReference() {
   std::string text =
       "# Configuration\n\n"
       "Made from `src/engram/server/options.def`; `make docs` writes it again. One TOML file\n"
-      "(`engram serve --config FILE`), then `ENGRAM_<SECTION>_<KEY>`, then flags; later wins. Sizes:\n"
+      "(`engram serve --config FILE`), then `ENGRAM_<SECTION>_<KEY>`, then flags; later wins. "
+      "Sizes:\n"
       "`64MiB`, `1GB`; durations: `100ms`, `2s`, `1m`, `1h`.\n\n"
       "| key | default | allowed | what it does |\n|---|---|---|---|\n";
   for (const KeySpec& spec : kKeys) {
     std::string range = spec.range;
-    for (size_t at = 0; (at = range.find('|', at)) != std::string::npos; at += 2) range.replace(at, 1, ", ");
-    text += "| `" + spec.dotted() + "` | `" + (*spec.initial ? spec.initial : "\"\"") + "` | " + range + " | " +
-            spec.help + " |\n";
+    for (size_t at = 0; (at = range.find('|', at)) != std::string::npos; at += 2)
+      range.replace(at, 1, ", ");
+    text += "| `" + spec.dotted() + "` | `" + (*spec.initial ? spec.initial : "\"\"") + "` | " +
+            range + " | " + spec.help + " |\n";
   }
   return text;
 }

@@ -1,6 +1,6 @@
-// Configuration of a server: one TOML file, then ENGRAM_<SECTION>_<KEY>, then flags; later wins. One
-// table (options.def) makes parsing, --print-config and docs/configuration.md. An unknown key, a
-// value out of range, or keys that contradict each other stop the start and name file, line and
+// Configuration of a server: one TOML file, then ENGRAM_<SECTION>_<KEY>, then flags; later wins.
+// One table (options.def) makes parsing, --print-config and docs/configuration.md. An unknown key,
+// a value out of range, or keys that contradict each other stop the start and name file, line and
 // the nearest known key.
 #pragma once
 
@@ -20,7 +20,7 @@ namespace engram::server {
 struct Options {
   struct Node {
     std::string name, data_dir;
-    std::string memory_limit;   // "50%" or bytes; see MemoryLimitBytes
+    std::string memory_limit;  // "50%" or bytes; see MemoryLimitBytes
     uint64_t open_spaces_max = 0;
     uint64_t min_free_disk = 0;
   } node;

@@ -1,11 +1,11 @@
 #include "engram/server/options.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace engram::server {
 namespace {
@@ -48,11 +48,13 @@ TEST(OptionsTest, UnknownKeyNamesFileLineAndTheNearest) {
   EXPECT_THAT(status.message(), HasSubstr(".toml:3: key 'wal.fsync_mod'"));
   EXPECT_THAT(status.suggestion(), HasSubstr("wal.fsync_mode"));
   const char* environment[] = {"ENGRAM_WAL_SPEED=9", nullptr};
-  EXPECT_THAT(OptionsReader().ReadEnvironment(environment).message(), HasSubstr("ENGRAM_WAL_SPEED"));
+  EXPECT_THAT(OptionsReader().ReadEnvironment(environment).message(),
+              HasSubstr("ENGRAM_WAL_SPEED"));
 }
 
 TEST(OptionsTest, RefusesWhatIsOutOfRange) {
-  EXPECT_THAT(Read("[wal]\nfsync_mode = \"sometimes\"\n").status().message(), HasSubstr("sometimes"));
+  EXPECT_THAT(Read("[wal]\nfsync_mode = \"sometimes\"\n").status().message(),
+              HasSubstr("sometimes"));
   EXPECT_THAT(Read("[wal]\nsegment_bytes = \"1KiB\"\n").status().expected(), HasSubstr("64KiB"));
   EXPECT_THAT(Read("[node]\nmemory_limit = \"150%\"\n").status().message(), HasSubstr("150%"));
   EXPECT_THAT(Read("[wal]\npreallocate = \"maybe\"\n").status().message(), HasSubstr("maybe"));

@@ -41,8 +41,8 @@ bool Scale(std::string_view text, const Unit (&units)[N], uint64_t* out) {
 }
 
 uint64_t MachineMemory() {
-  const uint64_t physical = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-                            static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t physical =
+      static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   uint64_t cgroup = 0;
   std::ifstream limit("/sys/fs/cgroup/memory.max");  // "max" does not parse: no limit
   if (limit >> cgroup && cgroup > 0 && cgroup < physical) return cgroup;
@@ -52,10 +52,16 @@ uint64_t MachineMemory() {
 }  // namespace
 
 Result<uint64_t> ParseBytes(std::string_view text) {
-  static constexpr Unit kUnits[] = {
-      {"", 1},          {"B", 1},           {"KiB", 1ull << 10}, {"MiB", 1ull << 20},
-      {"GiB", 1ull << 30}, {"TiB", 1ull << 40}, {"KB", 1'000},      {"MB", 1'000'000},
-      {"GB", 1'000'000'000}, {"TB", 1'000'000'000'000}};
+  static constexpr Unit kUnits[] = {{"", 1},
+                                    {"B", 1},
+                                    {"KiB", 1ull << 10},
+                                    {"MiB", 1ull << 20},
+                                    {"GiB", 1ull << 30},
+                                    {"TiB", 1ull << 40},
+                                    {"KB", 1'000},
+                                    {"MB", 1'000'000},
+                                    {"GB", 1'000'000'000},
+                                    {"TB", 1'000'000'000'000}};
   uint64_t bytes = 0;
   if (!Scale(text, kUnits, &bytes)) return BadValue(text, "a size", "64MiB, 1GB, 4096");
   return bytes;
@@ -87,8 +93,8 @@ Result<HostPort> ParseHostPort(std::string_view text) {
       result.port > 65535) {
     return BadValue(text, "an address host:port", "127.0.0.1:50051");
   }
-  result.loopback = result.host == "localhost" || result.host == "[::1]" ||
-                    result.host.starts_with("127.");
+  result.loopback =
+      result.host == "localhost" || result.host == "[::1]" || result.host.starts_with("127.");
   return result;
 }
 

@@ -79,21 +79,24 @@ std::string Server::Banner() const {
   const runtime::Node& node = *impl_->node;
   const Options& options = impl_->options;
   std::string text = "engram " + std::string(kVersion) + " · node " + node.name() + " (" +
-                     FormatUuid(node.identity().id.bytes).substr(0, 8) + ") · data " + DataDirectory(options) +
-                     (node.identity().created ? " (new)" : "") + "\ngrpc " +
-                     WithPort(options.listen.grpc, impl_->grpc->port()) + " · http " +
+                     FormatUuid(node.identity().id.bytes).substr(0, 8) + ") · data " +
+                     DataDirectory(options) + (node.identity().created ? " (new)" : "") +
+                     "\ngrpc " + WithPort(options.listen.grpc, impl_->grpc->port()) + " · http " +
                      WithPort(options.listen.http, impl_->http->port()) + " · ops " +
-                     WithPort(options.listen.ops, impl_->ops->port()) + " · no keys: loopback only\n";
+                     WithPort(options.listen.ops, impl_->ops->port()) +
+                     " · no keys: loopback only\n";
   text += "space default: ";
   Result<std::shared_ptr<space::Space>> space = impl_->node->spaces().Get("default");
-  if (Result<v1::SpaceStatus> status = space.ok() ? (*space)->GetStatus() : space.status(); status.ok()) {
+  if (Result<v1::SpaceStatus> status = space.ok() ? (*space)->GetStatus() : space.status();
+      status.ok()) {
     text += status->role() + ", epoch " + std::to_string(status->epoch()) + ", " +
             (status->episodes() == 0 ? "empty" : std::to_string(status->episodes()) + " episodes");
   } else {
     text += "not open: " + status.status().message();
   }
   char ready[48];
-  std::snprintf(ready, sizeof ready, " · ready in %.2f s", static_cast<double>(impl_->took.count()) / 1e9);
+  std::snprintf(ready, sizeof ready, " · ready in %.2f s",
+                static_cast<double>(impl_->took.count()) / 1e9);
   return text + ready;
 }
 

@@ -1,7 +1,7 @@
 // From Options to a node: names, directories, limits.
-#include <unistd.h>
-
 #include <cstdlib>
+
+#include <unistd.h>
 
 #include "engram/env/process.h"
 #include "engram/model/episode.h"
@@ -11,8 +11,9 @@
 namespace engram::server {
 namespace {
 
-constexpr uint64_t kFilesPerOpenSpace = 8;  // a segment or two, two databases with their logs, vectors
-constexpr uint64_t kOtherFiles = 512;       // connections, pools
+constexpr uint64_t kFilesPerOpenSpace =
+    8;                                 // a segment or two, two databases with their logs, vectors
+constexpr uint64_t kOtherFiles = 512;  // connections, pools
 
 std::string HostName() {
   char name[256] = "engram";
@@ -48,7 +49,8 @@ Status RaiseFileLimit(uint64_t open_spaces_max) {
   const uint64_t needed = open_spaces_max * kFilesPerOpenSpace + kOtherFiles;
   if (limit >= needed) return OkStatus();
   return Status(Reason::CONFIGURATION, "This process may open " + std::to_string(limit) + " files.")
-      .Expected(std::to_string(needed) + " for node.open_spaces_max = " + std::to_string(open_spaces_max))
+      .Expected(std::to_string(needed) +
+                " for node.open_spaces_max = " + std::to_string(open_spaces_max))
       .Suggest("raise the limit of open files, or lower node.open_spaces_max")
       .Example("ulimit -n 65536");
 }

@@ -2,6 +2,8 @@
 
 namespace engram::server {
 
-const char* BuildCommit() { return ENGRAM_COMMIT; }
+const char* BuildCommit() {
+  return ENGRAM_COMMIT;
+}
 
 }  // namespace engram::server
