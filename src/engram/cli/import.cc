@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include "engram/cli/command.h"
 #include "engram/cli/import_debian.h"
@@ -26,6 +27,13 @@ const char* Level(const v1::WriteResult& write) {
   }
 }
 
+void PrintCounts(const ImportCounts& counts, const ImportTotals& totals) {
+  const nlohmann::ordered_json json = {{"read", counts.read},       {"created", totals.created},
+                                       {"updated", totals.updated}, {"unchanged", totals.unchanged},
+                                       {"refused", totals.refused}, {"skipped", counts.skipped}};
+  std::printf("%s\n", json.dump().c_str());
+}
+
 // Reads, sends, and says what became of it. Exit 1 when something was refused or skipped.
 int RunImport(Context& context, const std::string& unit, const Read& read) {
   Progress progress(unit, 0);
@@ -38,15 +46,7 @@ int RunImport(Context& context, const std::string& unit, const Read& read) {
   if (const Status status = importer.Flush(); !status.ok()) return PrintError(status);
   const ImportTotals& totals = importer.totals();
   if (context.json) {
-    std::printf(
-        "{\"read\": %llu, \"created\": %llu, \"updated\": %llu, \"unchanged\": %llu, "
-        "\"refused\": %llu, \"skipped\": %llu}\n",
-        static_cast<unsigned long long>(counts->read),
-        static_cast<unsigned long long>(totals.created),
-        static_cast<unsigned long long>(totals.updated),
-        static_cast<unsigned long long>(totals.unchanged),
-        static_cast<unsigned long long>(totals.refused),
-        static_cast<unsigned long long>(counts->skipped));
+    PrintCounts(*counts, totals);
   }
   progress.Finish(Grouped(totals.sent) + " " + unit + " · " + Grouped(totals.created) + " new · " +
                   Level(importer.last_write()) + ", " +
