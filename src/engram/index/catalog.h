@@ -25,17 +25,17 @@ namespace engram::index {
 
 // What is known of one id. A deleted id keeps its last version number, so that none is used twice.
 struct IdState {
-  Sequence content;         // entry of the newest version; 0 when deleted
-  uint64_t version = 0;     // newest ever
+  Sequence content;      // entry of the newest version; 0 when deleted
+  uint64_t version = 0;  // newest ever
   bool deleted = false;
   bool suppressed = false;
-  Sequence changed;         // newest change of any family (suppression, deletion, content)
+  Sequence changed;  // newest change of any family (suppression, deletion, content)
   model::UtcTime stored_at;
   model::UtcTime first_stored_at;
 };
 
 struct KeyState {
-  Sequence sequence;        // of the entry that carried the key
+  Sequence sequence;  // of the entry that carried the key
   uint64_t request_digest = 0;
   uint32_t item = 0;
   uint32_t items = 1;
@@ -45,8 +45,8 @@ struct KeyState {
 struct LiveRow {
   Sequence content;
   uint64_t version = 0;
-  uint64_t id_hash = 0;      // base::Hash64 of the id
-  uint64_t session_hash = 0; // Hash64 of the session; 0 = none
+  uint64_t id_hash = 0;       // base::Hash64 of the id
+  uint64_t session_hash = 0;  // Hash64 of the session; 0 = none
   uint64_t turn = 0;
   bool has_turn = false;
   bool suppressed = false;
@@ -90,7 +90,8 @@ class CatalogSnapshot {
   virtual Result<std::vector<Sequence>> WithTags(std::span<const std::string> any_of) = 0;
   virtual Result<std::vector<Sequence>> InPlaces(std::span<const std::string> any_of) = 0;
   virtual Result<std::vector<Sequence>> InSessions(std::span<const std::string> any_of) = 0;
-  virtual Result<std::vector<Sequence>> WithMetadata(std::string_view key, std::string_view value) = 0;
+  virtual Result<std::vector<Sequence>> WithMetadata(std::string_view key,
+                                                     std::string_view value) = 0;
   virtual Result<std::vector<Sequence>> FromSources(std::span<const std::string> any_of) = 0;
   virtual Result<std::vector<Sequence>> WithIds(std::span<const std::string> ids) = 0;
   // (people, tags, place) of one live content, folded: for soft legs. MEMORY_NOT_FOUND when no live

@@ -1,8 +1,8 @@
 // What a power cut, a failing disk and a rotten file may do to the catalog: stop it, set it back to
 // an earlier identity, be refused. Never: end the process, or change an answer.
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "engram/env/faulty_file_system.h"
 #include "engram/env/memory_file_system.h"
@@ -83,7 +83,8 @@ Status AskAll(CatalogSnapshot& snapshot, const CatalogOracle& oracle) {
   std::map<Sequence, const CatalogOracle::Id*> live;
   for (const auto& [name, id] : oracle.ids) {
     ASSIGN_OR_RETURN(const std::optional<IdState> state, snapshot.FindId(name));
-    EXPECT_TRUE(state.has_value() && state->version == id.last_version && state->deleted == id.deleted());
+    EXPECT_TRUE(state.has_value() && state->version == id.last_version &&
+                state->deleted == id.deleted());
     ASSIGN_OR_RETURN(const std::vector<VersionState> history, snapshot.History(name));
     EXPECT_EQ(history.size(), id.versions.size());
     if (!id.deleted()) live[id.versions.back().content] = &id;
@@ -103,7 +104,8 @@ Status AskAll(CatalogSnapshot& snapshot, const CatalogOracle& oracle) {
   for (int i = 0; i < 4; ++i) {
     const std::vector<std::string> tags = {"tag" + std::to_string(i)};
     ASSIGN_OR_RETURN(const std::vector<Sequence> tagged, snapshot.WithTags(tags));
-    EXPECT_EQ(tagged, LiveWhere(oracle, [&](const model::Facets& f) { return Has(f.tags, tags[0]); }));
+    EXPECT_EQ(tagged,
+              LiveWhere(oracle, [&](const model::Facets& f) { return Has(f.tags, tags[0]); }));
   }
   return OkStatus();
 }

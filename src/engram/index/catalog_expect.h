@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engram/base/hash.h"
 #include "engram/index/catalog_oracle.h"
 
 namespace engram::index {
@@ -25,11 +26,11 @@ inline bool Has(const std::vector<std::string>& names, const std::string& name) 
 }
 
 // NOLINTNEXTLINE
-#define EXPECT_CONTENTS(result, expected)             \
-  do {                                                \
-    const auto contents_ = (result);                  \
-    ASSERT_TRUE(contents_.ok());                      \
-    EXPECT_EQ(*contents_, (expected)) << #result;     \
+#define EXPECT_CONTENTS(result, expected)         \
+  do {                                            \
+    const auto contents_ = (result);              \
+    ASSERT_TRUE(contents_.ok());                  \
+    EXPECT_EQ(*contents_, (expected)) << #result; \
   } while (0)
 
 inline void ExpectNames(CatalogSnapshot& snapshot, const CatalogOracle& oracle) {
@@ -44,21 +45,20 @@ inline void ExpectNames(CatalogSnapshot& snapshot, const CatalogOracle& oracle) 
     EXPECT_CONTENTS(snapshot.WithTags(tag),
                     LiveWhere(oracle, [&](F f) { return Has(f.tags, tag[0]); }));
     const std::vector<std::string> place = {model::Fold("City " + n)};
-    EXPECT_CONTENTS(snapshot.InPlaces(place), LiveWhere(oracle, [&](F f) {
-                      return model::PlaceWithin(f.place, place[0]);
-                    }));
+    EXPECT_CONTENTS(snapshot.InPlaces(place),
+                    LiveWhere(oracle, [&](F f) { return model::PlaceWithin(f.place, place[0]); }));
     const std::vector<std::string> session = {"chat-" + n};
     EXPECT_CONTENTS(snapshot.InSessions(session),
                     LiveWhere(oracle, [&](F f) { return f.session == session[0]; }));
     const std::vector<std::string> source = {"file:" + n + "#1"}, sources = {"file:" + n + "*"};
     EXPECT_CONTENTS(snapshot.FromSources(source),
                     LiveWhere(oracle, [&](F f) { return f.source == source[0]; }));
-    EXPECT_CONTENTS(snapshot.FromSources(sources), LiveWhere(oracle, [&](F f) {
-                      return f.source.starts_with("file:" + n);
-                    }));
+    EXPECT_CONTENTS(snapshot.FromSources(sources),
+                    LiveWhere(oracle, [&](F f) { return f.source.starts_with("file:" + n); }));
     EXPECT_CONTENTS(snapshot.WithMetadata("key1", "value" + n), LiveWhere(oracle, [&](F f) {
                       return std::count(f.metadata.begin(), f.metadata.end(),
-                                        std::pair<std::string, std::string>("key1", "value" + n)) > 0;
+                                        std::pair<std::string, std::string>("key1", "value" + n)) >
+                             0;
                     }));
   }
 }
@@ -153,7 +153,8 @@ inline void ExpectEqual(CatalogSnapshot& snapshot, const CatalogOracle& oracle) 
     ExpectId(snapshot, name, id);
     ids.push_back(name);
   }
-  EXPECT_CONTENTS(snapshot.WithIds(ids), LiveWhere(oracle, [](const model::Facets&) { return true; }));
+  EXPECT_CONTENTS(snapshot.WithIds(ids),
+                  LiveWhere(oracle, [](const model::Facets&) { return true; }));
   for (const auto& [name, items] : oracle.keys) {
     const auto found = snapshot.FindKey(name);
     ASSERT_TRUE(found.ok());

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "engram/base/hash.h"
 #include "engram/base/prng.h"
 #include "engram/index/catalog.h"
 #include "engram/model/decay.h"
@@ -41,7 +40,8 @@ class CatalogOracle {
       }
       Key(update->key(), change.sequence);
     } else if (const auto* gone = std::get_if<model::pb::DeleteRecord>(&change.decision)) {
-      for (int i = 0; i < gone->ids_size(); ++i) Delete(gone->ids(i), gone->versions(i), change.sequence);
+      for (int i = 0; i < gone->ids_size(); ++i)
+        Delete(gone->ids(i), gone->versions(i), change.sequence);
       Key(gone->key(), change.sequence);
     }
   }
@@ -81,7 +81,9 @@ class CatalogOracle {
 // Random changes as a space would log them: few ids and few names, so that they meet often.
 class ChangeMaker {
  public:
-  explicit ChangeMaker(uint64_t seed, uint64_t ids = 40) : prng_(seed), ids_(ids) {}
+  // Odd seeds begin where one block of postings ends.
+  explicit ChangeMaker(uint64_t seed, uint64_t ids = 40)
+      : prng_(seed), ids_(ids), sequence_(seed % 2 == 0 ? 0 : (2 << 12) - 60) {}
 
   // The next change; `oracle` must have all changes before it.
   model::Change Next(const CatalogOracle& oracle) {
@@ -90,12 +92,18 @@ class ChangeMaker {
     change.epoch = Epoch(1);
     change.header_crc = static_cast<uint32_t>(sequence_ * 7919);
     const uint64_t dice = prng_.Below(20);
-    if (dice < 11) change.decision = Store(oracle);
-    else if (dice < 13) change.decision = Content(oracle);
-    else if (dice < 16) change.decision = State();
-    else if (dice < 18) change.decision = Delete(oracle);
-    else if (dice < 19) change.decision = Access();
-    else change.decision = model::pb::CheckpointRecord();
+    if (dice < 11)
+      change.decision = Store(oracle);
+    else if (dice < 13)
+      change.decision = Content(oracle);
+    else if (dice < 16)
+      change.decision = State();
+    else if (dice < 18)
+      change.decision = Delete(oracle);
+    else if (dice < 19)
+      change.decision = Access();
+    else
+      change.decision = model::pb::CheckpointRecord();
     return change;
   }
 
@@ -180,7 +188,7 @@ class ChangeMaker {
 
   Prng prng_;
   const uint64_t ids_;
-  uint64_t sequence_ = 0;
+  uint64_t sequence_;
 };
 
 inline IndexIdentity IdentityAt(Incarnation incarnation, const model::Change& change) {

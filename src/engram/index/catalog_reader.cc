@@ -1,5 +1,7 @@
 #include "engram/index/catalog_reader.h"
 
+#include "engram/index/catalog_schema.h"
+
 namespace engram::index {
 
 Result<std::unique_ptr<CatalogReader>> CatalogReader::Open(env::FileSystem& fs,
@@ -9,9 +11,7 @@ Result<std::unique_ptr<CatalogReader>> CatalogReader::Open(env::FileSystem& fs,
   const std::pair<Statement*, const char*> statements[] = {
       {&reader->begin, "BEGIN"},
       {&reader->commit, "COMMIT"},
-      {&reader->state,
-       "SELECT incarnation, epoch, sequence, header_crc, live, suppressed, deleted, versions,"
-       " vectors FROM meta"},
+      {&reader->state, kReadState},
       {&reader->find_id,
        "SELECT i.content, i.version, i.changed, r.row FROM ids i"
        " LEFT JOIN rows r ON r.content = i.content WHERE i.id = ?1"},
@@ -20,8 +20,9 @@ Result<std::unique_ptr<CatalogReader>> CatalogReader::Open(env::FileSystem& fs,
       {&reader->history,
        "SELECT version, content, stored, stored_ns FROM old WHERE id = ?1 ORDER BY version DESC"},
       {&reader->live, "SELECT content, row FROM rows ORDER BY content"},
-      {&reader->posting, "SELECT content FROM postings WHERE name = ?1"},
-      {&reader->postings_within, "SELECT content FROM postings WHERE name >= ?1 AND name < ?2"},
+      {&reader->posting, "SELECT content FROM postings WHERE block = ?1 AND name = ?2"},
+      {&reader->postings_within,
+       "SELECT content FROM postings WHERE block = ?1 AND name >= ?2 AND name < ?3"},
       {&reader->names, "SELECT names FROM rows WHERE content = ?1"},
       {&reader->ids_from, "SELECT id, content FROM ids WHERE id >= ?1 AND id < ?2 ORDER BY id"}};
   for (const auto& [statement, sql] : statements) {

@@ -1,6 +1,6 @@
-// Readers of catalog.db: a connection with its prepared statements, and the pool that keeps a few of
-// them warm. A snapshot is a reader with an open read transaction. The pool is thread-safe and lives
-// as long as the catalog or the last snapshot; a reader is used by one thread at a time.
+// Readers of catalog.db: a connection with its prepared statements, and the pool that keeps a few
+// of them warm. A snapshot is a reader with an open read transaction. The pool is thread-safe and
+// lives as long as the catalog or the last snapshot; a reader is used by one thread at a time.
 #pragma once
 
 #include <memory>

@@ -18,8 +18,12 @@ uint8_t FlagsOf(const LiveRow& row) {
                               (row.has_event_time ? kHasEventTime : 0));
 }
 
-void AppendFloat(std::string* out, float value) { AppendLe(out, std::bit_cast<uint32_t>(value)); }
-float LoadFloat(const char* in) { return std::bit_cast<float>(LoadLe<uint32_t>(in)); }
+void AppendFloat(std::string* out, float value) {
+  AppendLe(out, std::bit_cast<uint32_t>(value));
+}
+float LoadFloat(const char* in) {
+  return std::bit_cast<float>(LoadLe<uint32_t>(in));
+}
 
 model::UtcTime LoadTime(const char* row, size_t seconds_at, size_t nanos_at) {
   return {static_cast<int64_t>(LoadLe<uint64_t>(row + seconds_at)),
@@ -47,7 +51,8 @@ void EncodeRow(const LiveRow& row, std::string* out) {
   AppendLe(out, FlagsOf(row));
   AppendLe(out, row.memory_type);
   AppendLe(out, uint16_t{0});
-  for (const float value : {row.confidence, row.importance, row.decay_rate}) AppendFloat(out, value);
+  for (const float value : {row.confidence, row.importance, row.decay_rate})
+    AppendFloat(out, value);
   for (const uint64_t value :
        {row.version, row.id_hash, row.session_hash, row.turn, row.changed.value()}) {
     AppendLe(out, value);

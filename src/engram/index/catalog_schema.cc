@@ -18,7 +18,8 @@ constexpr const char* kTables =
     "CREATE TABLE rows(content INTEGER PRIMARY KEY, row BLOB NOT NULL, names BLOB NOT NULL);"
     "CREATE TABLE old(id TEXT, version INTEGER, content INTEGER NOT NULL, stored INTEGER NOT NULL,"
     " stored_ns INTEGER NOT NULL, PRIMARY KEY(id, version)) WITHOUT ROWID;"
-    "CREATE TABLE postings(name TEXT, content INTEGER, PRIMARY KEY(name, content)) WITHOUT ROWID;"
+    "CREATE TABLE postings(block INTEGER, name TEXT, content INTEGER,"
+    " PRIMARY KEY(block, name, content)) WITHOUT ROWID;"
     "CREATE TABLE keys(key TEXT, item INTEGER, items INTEGER NOT NULL, digest INTEGER NOT NULL,"
     " sequence INTEGER NOT NULL, PRIMARY KEY(key, item)) WITHOUT ROWID;"
     "INSERT INTO meta VALUES(0, zeroblob(16), 0, 0, 0, 0, 0, 0, 0, 0);";
@@ -36,8 +37,7 @@ Status MakeTables(Connection& connection, Incarnation incarnation) {
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(connection, Transaction::Kind::kWrite));
   RETURN_IF_ERROR(connection.Execute(kTables));
-  RETURN_IF_ERROR(
-      connection.Execute(("PRAGMA user_version=" + std::to_string(kFormat)).c_str()));
+  RETURN_IF_ERROR(connection.Execute(("PRAGMA user_version=" + std::to_string(kFormat)).c_str()));
   ASSIGN_OR_RETURN(Statement write, connection.Prepare(kWriteState));
   CatalogState state;
   state.identity.incarnation = incarnation;
@@ -77,8 +77,8 @@ Result<CatalogState> ReadState(Statement& read) {
   identity.header_crc = static_cast<uint32_t>(read.Int(3));
   CatalogCounts& counts = state.counts;
   int column = 4;
-  for (uint64_t* count : {&counts.live, &counts.suppressed, &counts.deleted, &counts.versions,
-                          &counts.vectors}) {
+  for (uint64_t* count :
+       {&counts.live, &counts.suppressed, &counts.deleted, &counts.versions, &counts.vectors}) {
     *count = static_cast<uint64_t>(read.Int(column++));
   }
   read.Reset();

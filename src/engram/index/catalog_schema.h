@@ -5,7 +5,7 @@
 //   ids       id → content of the newest version (0: deleted), newest version number, last change
 //   rows      content → row and names of a live memory (catalog_row.h)
 //   old       (id, version) → content and storing time of versions that were replaced
-//   postings  (name, content) of live memories
+//   postings  (block of contents, name, content) of live memories
 //   keys      (idempotency key, item) → entry and digest
 #pragma once
 
@@ -13,6 +13,12 @@
 #include "engram/index/sqlite.h"
 
 namespace engram::index {
+
+// Postings of 4,096 neighbouring contents lie together: a transaction then writes a hundred pages,
+// not one page per name that it touches, and a query asks one block after the other.
+inline int64_t BlockOf(uint64_t content) {
+  return static_cast<int64_t>(content >> 12);
+}
 
 struct CatalogState {
   IndexIdentity identity;

@@ -102,7 +102,8 @@ class Search {
 bool WithinOneEdit(std::string_view a, std::string_view b) {
   if (a.size() > b.size()) std::swap(a, b);
   if (b.size() - a.size() > 1) return false;
-  const size_t same = static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin()).first - a.begin());
+  const size_t same =
+      static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin()).first - a.begin());
   if (a.size() < b.size()) return a.substr(same) == b.substr(same + 1);
   if (same == a.size() || a.substr(same + 1) == b.substr(same + 1)) return true;
   return same + 1 < a.size() && a[same] == b[same + 1] && a[same + 1] == b[same] &&

@@ -9,7 +9,9 @@
 namespace engram::index {
 namespace {
 
-uint64_t Unsigned(int64_t value) { return static_cast<uint64_t>(value); }
+uint64_t Unsigned(int64_t value) {
+  return static_cast<uint64_t>(value);
+}
 
 void SortUnique(std::vector<Sequence>* contents) {
   std::sort(contents->begin(), contents->end());
@@ -67,6 +69,7 @@ class Snapshot : public CatalogSnapshot {
   Result<std::vector<Sequence>> WithNames(NameKind kind, std::span<const std::string> any_of);
   Status AddNamed(const std::string& name, std::vector<Sequence>* contents);
   Status AddPrefixed(const std::string& prefix, std::vector<Sequence>* contents);
+  Status AddFromBlocks(Statement& postings, std::vector<Sequence>* contents);
 
   std::shared_ptr<CatalogReaderPool> pool_;
   std::unique_ptr<CatalogReader> reader_;
@@ -130,7 +133,8 @@ Result<std::vector<VersionState>> Snapshot::History(std::string_view id) {
   for (;;) {
     ASSIGN_OR_RETURN(const bool row, history.Step());
     if (!row) return versions;
-    versions.push_back({Unsigned(history.Int(0)), Sequence(Unsigned(history.Int(1))),
+    versions.push_back({Unsigned(history.Int(0)),
+                        Sequence(Unsigned(history.Int(1))),
                         {history.Int(2), static_cast<int32_t>(history.Int(3))}});
   }
 }
@@ -148,24 +152,27 @@ Status Snapshot::ForEachLive(const std::function<Status(const LiveRow&)>& row) {
 }
 
 Status Snapshot::AddNamed(const std::string& name, std::vector<Sequence>* contents) {
-  Statement& posting = reader_->posting;
-  posting.BindText(1, name);
-  for (;;) {
-    ASSIGN_OR_RETURN(const bool row, posting.Step());
-    if (!row) return OkStatus();
-    contents->emplace_back(Unsigned(posting.Int(0)));
-  }
+  reader_->posting.BindText(2, name);
+  return AddFromBlocks(reader_->posting, contents);
 }
 
 Status Snapshot::AddPrefixed(const std::string& prefix, std::vector<Sequence>* contents) {
   const std::string after = After(prefix);
-  Statement& within = reader_->postings_within;
-  within.BindText(1, prefix).BindText(2, after);
-  for (;;) {
-    ASSIGN_OR_RETURN(const bool row, within.Step());
-    if (!row) return OkStatus();
-    contents->emplace_back(Unsigned(within.Int(0)));
+  reader_->postings_within.BindText(2, prefix).BindText(3, after);
+  return AddFromBlocks(reader_->postings_within, contents);
+}
+
+Status Snapshot::AddFromBlocks(Statement& postings, std::vector<Sequence>* contents) {
+  const int64_t last = BlockOf(state_.identity.sequence.value());
+  for (int64_t block = 0; block <= last; ++block) {
+    postings.Bind(1, block);
+    for (;;) {
+      ASSIGN_OR_RETURN(const bool row, postings.Step());
+      if (!row) break;
+      contents->emplace_back(Unsigned(postings.Int(0)));
+    }
   }
+  return OkStatus();
 }
 
 Result<std::vector<Sequence>> Snapshot::WithNames(NameKind kind,
@@ -221,8 +228,7 @@ Result<std::vector<Sequence>> Snapshot::WithIds(std::span<const std::string> ids
 
 Result<CatalogSnapshot::Names> Snapshot::NamesOf(Sequence content) {
   Statement& find = reader_->names;
-  ASSIGN_OR_RETURN(const bool found,
-                   find.Bind(1, static_cast<int64_t>(content.value())).Step());
+  ASSIGN_OR_RETURN(const bool found, find.Bind(1, static_cast<int64_t>(content.value())).Step());
   if (!found) {
     return Status(Reason::MEMORY_NOT_FOUND, "no live memory has its content at this entry")
         .With("sequence", content.value());

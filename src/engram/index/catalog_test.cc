@@ -104,9 +104,9 @@ TEST(Catalog, DeletedIdKeepsItsVersionNumber) {
   gone.add_versions(2);
   gone.add_ids("compacted away");
   gone.add_versions(9);
-  ASSERT_TRUE(ApplyAll(*catalog, {StoreOf(1, "a", 1), StoreOf(2, "a", 2),
-                                  {Sequence(3), Epoch(1), 9, gone}})
-                  .ok());
+  ASSERT_TRUE(
+      ApplyAll(*catalog, {StoreOf(1, "a", 1), StoreOf(2, "a", 2), {Sequence(3), Epoch(1), 9, gone}})
+          .ok());
   auto snapshot = SnapshotOf(*catalog);
   const IdState a = **snapshot->FindId("a");
   EXPECT_TRUE(a.deleted);
@@ -160,8 +160,8 @@ TEST(Catalog, FindsSimilarIds) {
   env::MemoryFileSystem fs;
   const auto catalog = OpenCatalog(fs);
   std::vector<model::Change> changes;
-  for (const char* id : {"meeting-1", "meeting-12", "greeting-1", "meating-1", "xmeeting-1", "eeting-1",
-                         "emeting-1", "other", "gone-meeting"}) {
+  for (const char* id : {"meeting-1", "meeting-12", "greeting-1", "meating-1", "xmeeting-1",
+                         "eeting-1", "emeting-1", "other", "gone-meeting"}) {
     changes.push_back(StoreOf(changes.size() + 1, id, 1));
   }
   model::pb::DeleteRecord gone;
@@ -172,7 +172,8 @@ TEST(Catalog, FindsSimilarIds) {
   auto similar = SnapshotOf(*catalog)->SimilarIds("meeting-1", 10);
   ASSERT_TRUE(similar.ok());
   std::sort(similar->begin(), similar->end());
-  EXPECT_EQ(*similar, (std::vector<std::string>{"eeting-1", "emeting-1", "meeting-12", "xmeeting-1"}));
+  EXPECT_EQ(*similar,
+            (std::vector<std::string>{"eeting-1", "emeting-1", "meeting-12", "xmeeting-1"}));
   EXPECT_EQ(SnapshotOf(*catalog)->SimilarIds("meeting-1", 2)->size(), 2u);
   EXPECT_TRUE(SnapshotOf(*catalog)->SimilarIds("", 2)->empty());
 }

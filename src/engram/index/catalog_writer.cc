@@ -1,15 +1,17 @@
 #include "engram/index/catalog_writer.h"
 
-#include <sqlite3.h>
-
 #include <algorithm>
+
+#include <sqlite3.h>
 
 namespace engram::index {
 namespace {
 
 namespace pb = engram::internal::v1;
 
-int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
+int64_t Signed(uint64_t value) {
+  return static_cast<int64_t>(value);
+}
 
 Status NoRow(uint64_t content) {
   return Status(Reason::CORRUPTION_DETECTED, "the catalog names a memory that it has no row of")
@@ -40,8 +42,8 @@ Result<std::unique_ptr<CatalogWriter>> CatalogWriter::Make(Connection& connectio
       {&writer->delete_row_, "DELETE FROM rows WHERE content=?1"},
       {&writer->insert_old_, "REPLACE INTO old VALUES(?1, ?2, ?3, ?4, ?5)"},
       {&writer->delete_old_, "DELETE FROM old WHERE id=?1"},
-      {&writer->insert_posting_, "INSERT INTO postings VALUES(?1, ?2) ON CONFLICT DO NOTHING"},
-      {&writer->delete_posting_, "DELETE FROM postings WHERE name=?1 AND content=?2"},
+      {&writer->insert_posting_, "INSERT INTO postings VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING"},
+      {&writer->delete_posting_, "DELETE FROM postings WHERE block=?1 AND name=?2 AND content=?3"},
       {&writer->insert_key_, "REPLACE INTO keys VALUES(?1, ?2, ?3, ?4, ?5)"}};
   for (const auto& [statement, sql] : statements) {
     ASSIGN_OR_RETURN(*statement, connection.Prepare(sql));
@@ -49,7 +51,9 @@ Result<std::unique_ptr<CatalogWriter>> CatalogWriter::Make(Connection& connectio
   return writer;
 }
 
-Result<CatalogState> CatalogWriter::Load() { return ReadState(read_state_); }
+Result<CatalogState> CatalogWriter::Load() {
+  return ReadState(read_state_);
+}
 
 void CatalogWriter::Begin(const CatalogState& state) {
   state_ = state;
@@ -123,8 +127,7 @@ Status CatalogWriter::ApplyDelete(const pb::DeleteRecord& record, Sequence seque
   return StoreKey(record.key(), sequence);
 }
 
-Status CatalogWriter::ApplyConsolidation(const pb::ConsolidationRecord& record,
-                                         Sequence sequence) {
+Status CatalogWriter::ApplyConsolidation(const pb::ConsolidationRecord& record, Sequence sequence) {
   // Contents are found by the sequence of their entry, so an entry can bring one.
   if (record.made_size() > 1) {
     return Status(Reason::UNIMPLEMENTED_FEATURE, "an entry makes several memories at once")
@@ -191,7 +194,9 @@ Status CatalogWriter::InsertRow(const CatalogEntry& entry) {
   EncodeNames(entry.names, &name_bytes_);
   insert_row_.Bind(1, Signed(content)).BindBlob(2, row_bytes_).BindBlob(3, name_bytes_);
   RETURN_IF_ERROR(insert_row_.Run());
-  for (const std::string& name : entry.names) postings_.emplace_back(name, content);
+  for (const std::string& name : entry.names) {
+    postings_.emplace_back(BlockOf(content), name, content);
+  }
   CatalogCounts& counts = state_.counts;
   ++counts.live;
   counts.suppressed += entry.row.suppressed ? 1 : 0;
@@ -227,15 +232,17 @@ Result<LiveRow> CatalogWriter::TakeRow(uint64_t content) {
 Status CatalogWriter::RemovePostings(uint64_t content, ByteView names) {
   ASSIGN_OR_RETURN(const std::vector<std::string> decoded, DecodeNames(names));
   for (const std::string& name : decoded) {
-    RETURN_IF_ERROR(delete_posting_.BindText(1, name).Bind(2, Signed(content)).Run());
+    delete_posting_.Bind(1, BlockOf(content)).BindText(2, name).Bind(3, Signed(content));
+    RETURN_IF_ERROR(delete_posting_.Run());
   }
   return OkStatus();
 }
 
 Status CatalogWriter::FlushPostings() {
   std::sort(postings_.begin(), postings_.end());
-  for (const auto& [name, content] : postings_) {
-    RETURN_IF_ERROR(insert_posting_.BindText(1, name).Bind(2, Signed(content)).Run());
+  for (const auto& [block, name, content] : postings_) {
+    insert_posting_.Bind(1, block).BindText(2, name).Bind(3, Signed(content));
+    RETURN_IF_ERROR(insert_posting_.Run());
   }
   postings_.clear();
   return OkStatus();

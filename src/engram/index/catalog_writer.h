@@ -7,7 +7,7 @@
 
 #include <memory>
 #include <string>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "engram/index/catalog_row.h"
@@ -24,7 +24,8 @@ class CatalogWriter {
   // Starts from `state`: what the transaction that just began will change.
   void Begin(const CatalogState& state);
   Status Apply(const model::Change& change);
-  // Writes what was held back, and the state with the new identity; returns it for after the commit.
+  // Writes what was held back, and the state with the new identity; returns it for after the
+  // commit.
   Result<CatalogState> Finish(const IndexIdentity& through);
 
  private:
@@ -64,7 +65,7 @@ class CatalogWriter {
 
   CatalogState state_;
   // Postings of this transaction, written in key order at its end: neighbours share pages.
-  std::vector<std::pair<std::string, uint64_t>> postings_;
+  std::vector<std::tuple<int64_t, std::string, uint64_t>> postings_;
   std::string row_bytes_, name_bytes_;
 };
 

@@ -1,8 +1,8 @@
 #include "engram/index/sqlite.h"
 
-#include <sqlite3.h>
-
 #include <utility>
+
+#include <sqlite3.h>
 
 #include "engram/index/vfs_pages.h"
 
@@ -10,19 +10,23 @@ namespace engram::index {
 namespace {
 
 constexpr const char* kSetUp =
-    "PRAGMA page_size=4096; PRAGMA cache_size=-256; PRAGMA temp_store=MEMORY; PRAGMA synchronous=NORMAL;"
-    "PRAGMA secure_delete=ON; PRAGMA cell_size_check=ON;";
+    "PRAGMA page_size=4096; PRAGMA cache_size=-256; PRAGMA temp_store=MEMORY;"
+    "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON;";
 
 Reason ReasonOf(int code) {
   if (code == SQLITE_IOERR_DATA) return Reason::CORRUPTION_DETECTED;
   switch (code & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-    case SQLITE_FORMAT: return Reason::CORRUPTION_DETECTED;
-    case SQLITE_FULL: return Reason::DISK_FULL;
+    case SQLITE_FORMAT:
+      return Reason::CORRUPTION_DETECTED;
+    case SQLITE_FULL:
+      return Reason::DISK_FULL;
     case SQLITE_IOERR:
-    case SQLITE_CANTOPEN: return Reason::IO;
-    default: return Reason::STORAGE;
+    case SQLITE_CANTOPEN:
+      return Reason::IO;
+    default:
+      return Reason::STORAGE;
   }
 }
 
@@ -50,7 +54,9 @@ Statement& Statement::operator=(Statement&& other) noexcept {
   return *this;
 }
 
-Statement::~Statement() { sqlite3_finalize(statement_); }
+Statement::~Statement() {
+  sqlite3_finalize(statement_);
+}
 
 Statement& Statement::Bind(int parameter, int64_t value) {
   sqlite3_bind_int64(statement_, parameter, value);
@@ -93,9 +99,13 @@ Status Statement::Run() {
   }
 }
 
-void Statement::Reset() { sqlite3_reset(statement_); }
+void Statement::Reset() {
+  sqlite3_reset(statement_);
+}
 
-int64_t Statement::Int(int column) const { return sqlite3_column_int64(statement_, column); }
+int64_t Statement::Int(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
 
 std::string_view Statement::Text(int column) const {
   const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
@@ -118,8 +128,7 @@ Result<std::unique_ptr<Connection>> Connection::Open(env::FileSystem& fs, const 
   std::unique_ptr<Connection> connection(new Connection(Vfs::For(fs), path));
   const int create = use == Use::kWrite ? SQLITE_OPEN_CREATE : 0;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | create;
-  const int code =
-      sqlite3_open_v2(path.c_str(), &connection->db_, flags, connection->vfs_->name());
+  const int code = sqlite3_open_v2(path.c_str(), &connection->db_, flags, connection->vfs_->name());
   if (code != SQLITE_OK) return connection->ErrorOf(code);
   // Waits only for another connection of this process that recovers or closes the file.
   sqlite3_busy_timeout(connection->db_, 10'000);
@@ -136,7 +145,9 @@ Result<std::unique_ptr<Connection>> Connection::Open(env::FileSystem& fs, const 
   return connection;
 }
 
-Connection::~Connection() { sqlite3_close(db_); }
+Connection::~Connection() {
+  sqlite3_close(db_);
+}
 
 Status Connection::Execute(const char* sql) {
   const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
@@ -157,7 +168,9 @@ Result<int64_t> Connection::QueryInt(std::string_view sql) {
   return row ? statement.Int(0) : 0;
 }
 
-Status Connection::ErrorOf(int code) const { return MakeError(db_, code, path_); }
+Status Connection::ErrorOf(int code) const {
+  return MakeError(db_, code, path_);
+}
 
 Result<Transaction> Transaction::Begin(Connection& connection, Kind kind) {
   const bool write = kind == Kind::kWrite;

@@ -79,7 +79,8 @@ class Connection {
   sqlite3* handle() const { return db_; }
 
  private:
-  Connection(std::shared_ptr<Vfs> vfs, std::string path) : vfs_(std::move(vfs)), path_(std::move(path)) {}
+  Connection(std::shared_ptr<Vfs> vfs, std::string path)
+      : vfs_(std::move(vfs)), path_(std::move(path)) {}
   std::shared_ptr<Vfs> vfs_;
   std::string path_;
   sqlite3* db_ = nullptr;

@@ -5,7 +5,9 @@
 namespace engram::index {
 namespace {
 
-uint32_t MaskOf(int first, int count) { return ((1u << count) - 1) << first; }
+uint32_t MaskOf(int first, int count) {
+  return ((1u << count) - 1) << first;
+}
 
 }  // namespace
 

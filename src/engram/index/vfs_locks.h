@@ -25,7 +25,7 @@ class SharedLocks {
   // What one connection holds. Owned by its file; used by one thread at a time.
   struct Held {
     int level = kNone;
-    uint32_t shm_shared = 0;     // bit i: wal-index lock i
+    uint32_t shm_shared = 0;  // bit i: wal-index lock i
     uint32_t shm_exclusive = 0;
     bool mapped = false;
   };
@@ -49,7 +49,7 @@ class SharedLocks {
 
  private:
   mutable Mutex mutex_;
-  int readers_ GUARDED_BY(mutex_) = 0;           // connections at SHARED and above
+  int readers_ GUARDED_BY(mutex_) = 0;  // connections at SHARED and above
   const Held* writer_ GUARDED_BY(mutex_) = nullptr;
   int writer_level_ GUARDED_BY(mutex_) = kNone;
   int mapped_ GUARDED_BY(mutex_) = 0;

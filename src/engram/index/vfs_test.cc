@@ -37,8 +37,8 @@ TEST(SharedLocks, WalIndexLocksAreSharedOrExclusive) {
   EXPECT_TRUE(locks.ShmLock(&one, 3, 1, false));
   EXPECT_TRUE(locks.ShmLock(&two, 3, 1, false));
   EXPECT_FALSE(locks.ShmLock(&two, 3, 1, true));
-  EXPECT_FALSE(locks.ShmLock(&two, 2, 3, true));           // all or none
-  EXPECT_TRUE(locks.ShmLock(&one, 2, 1, true));            // so 2 was left alone
+  EXPECT_FALSE(locks.ShmLock(&two, 2, 3, true));  // all or none
+  EXPECT_TRUE(locks.ShmLock(&one, 2, 1, true));   // so 2 was left alone
   EXPECT_FALSE(locks.ShmLock(&two, 2, 1, false));
   locks.ShmUnlock(&one, 2, 2);
   EXPECT_TRUE(locks.ShmLock(&two, 2, 1, false));
