@@ -11,8 +11,11 @@
 
 #include "engram/base/prng.h"
 #include "engram/env/memory_file_system.h"
+#include "engram/record/local.h"
 #include "engram/wal/log.h"
 #include "engram/wal/names.h"
+#include "engram/wal/records.h"
+#include "engram/wal/segment.h"
 
 namespace engram::wal {
 
@@ -155,6 +158,37 @@ inline std::string LastSegmentPath(env::FileSystem& fs) {
     if (ParseSegmentName(name)) last = name;
   }
   return env::JoinPath(SegmentDirectory(kDir), last);
+}
+
+// What compaction leaves: the entries first..last of one segment replaced by a Hole.
+inline void PunchHole(env::FileSystem& fs, const std::string& path, uint64_t first,
+                      uint64_t last) {
+  auto file = fs.Open(path, env::OpenMode::kRead);
+  const SegmentHead head = *ReadSegmentHead(**file);
+  FileSource source(**file, *(*file)->Size());
+  std::string out = EncodeSegmentHead(head.header, 0);
+  for (uint64_t at = head.size;;) {
+    const ReadOutcome outcome = *ReadRecord(source, at);
+    if (outcome.kind != ReadOutcome::Kind::kRecord) break;
+    const Record& record = outcome.record;
+    at = record.end();
+    const uint64_t sequence = record.header.sequence.value();
+    if (sequence == 0) continue;  // marks: offsets change
+    record::EntryHeader header = record.header;
+    if (sequence == last) {
+      const record::Hole hole{Sequence(first), {header.epoch, header.sequence},
+                              header.header_crc};
+      record::EntryHeader local;
+      local.type = record::EntryType::kHole;
+      record::AppendEntry(&local, record::Encode(hole), &out);
+    } else if (sequence < first || sequence > last) {
+      record::AppendEntry(&header, std::string(record.payload), &out);
+    }
+  }
+  ASSERT_TRUE(env::ReplaceFile(fs, path, out).ok());
+  std::string index = path;
+  index.replace(index.size() - 4, 4, ".idx");
+  ASSERT_TRUE(fs.Remove(index).ok());
 }
 
 }  // namespace engram::wal
