@@ -5,13 +5,15 @@
 // is answered from the tail.
 //
 // Owned by Registry (shared with running requests). Thread-safe. Callbacks run on an executor
-// thread, or on the caller's before the call returns when the answer needs no write.
+// thread, or on the caller's before the call returns when the answer needs no write; they must not
+// block, and must not hold the last reference to the space.
 //
 // Invariants: visible <= acknowledged by the log <= its end; indexed_through(i) <= visible for each
 // index i; whatever is acknowledged is visible to every view made afterwards; a version number is
 // used once per id for ever.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -99,7 +101,8 @@ class Space {
                                                const engram::v1::SpaceSettings& settings);
   static Result<std::shared_ptr<Space>> Open(const SpaceEnvironment& environment, const std::string& id);
   virtual ~Space() = default;
-  // Waits for what is running, indexes what is committed, closes the log cleanly.
+  // Waits for what is running (calls, views), indexes what is committed, closes the log cleanly.
+  // Later calls get SHUTTING_DOWN. Never from a thread that holds a view of it, nor from a callback.
   virtual Status Close() = 0;
 
   virtual const std::string& id() const = 0;
@@ -137,6 +140,8 @@ class Space {
   virtual bool Idle() const = 0;
   // When it was last used.
   virtual env::Instant last_used() const = 0;
+  // Its log is poisoned, or it is closed: nothing but opening it again will help.
+  virtual bool NeedsReopening() const = 0;
 };
 
 }  // namespace engram::space

@@ -1,7 +1,8 @@
 // A view: one space as it was at one sequence, and it stays so while the view lives, whatever is
-// written, indexed or closed meanwhile. It hides where things lie: rows in memory, postings in the
-// catalog, documents in text.db, codes in vectors.bin, and the tail that no index has reached give
-// one answer. Used by one thread; cheap to make (two SQLite read transactions, taken when needed).
+// written or indexed meanwhile; closing the space and rebuilding its indexes wait for it. It hides
+// where things lie: rows in memory, postings in the catalog, documents in text.db, codes in
+// vectors.bin, and the tail that no index has reached give one answer. Used by one thread; cheap to
+// make (two SQLite read transactions, kept for the next view when nothing was indexed meanwhile).
 #pragma once
 
 #include <map>

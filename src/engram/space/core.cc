@@ -1,0 +1,177 @@
+#include "engram/space/core.h"
+
+#include <algorithm>
+
+namespace engram::space {
+
+Result<TailEntryPtr> DecodeEntry(const record::Entry& entry) {
+  auto decoded = std::make_shared<TailEntry>();
+  model::Change& change = decoded->change;
+  change.sequence = entry.header.sequence;
+  change.epoch = entry.header.epoch;
+  change.header_crc = entry.header.header_crc;
+  ASSIGN_OR_RETURN(change.decision, model::DecodeDecision(static_cast<uint32_t>(entry.header.type),
+                                                          entry.payload));
+  return TailEntryPtr(std::move(decoded));
+}
+
+void Core::Apply(TailEntryPtr entry) {
+  const model::Decision& decision = entry->change.decision;
+  if (const pb::StoreRecord* content = entry->content()) {
+    ApplyContent(entry, *content);
+  } else if (const auto* update = std::get_if<pb::UpdateRecord>(&decision)) {
+    ApplyState(entry, *update);
+  } else if (std::holds_alternative<pb::DeleteRecord>(decision)) {
+    for (const Sequence content : EndedBy(entry->change)) End(content, entry->sequence());
+    deleted += static_cast<uint64_t>(std::get<pb::DeleteRecord>(decision).ids_size());
+  }
+  tail.Push(std::move(entry));
+}
+
+void Core::ApplyContent(const TailEntryPtr& entry, const pb::StoreRecord& record) {
+  bool hidden = false;
+  for (const Sequence before : EndedBy(entry->change)) {
+    const auto old = rows->Find(before, rows->size());
+    // An update of named fields keeps the state; writing an id again makes it visible.
+    const bool keeps_state = !std::holds_alternative<pb::StoreRecord>(entry->change.decision);
+    hidden = keeps_state && old.has_value() && rows->SuppressedAt(*old, entry->sequence());
+    End(before, entry->sequence());
+  }
+  const RowIndex row = rows->Append(RowOf(record, entry->sequence()));
+  ++live;
+  if (rows->row(row).has_vector) ++live_vectors;
+  if (record.created() && record.version() > 1) --deleted;
+  if (!hidden) return;
+  rows->SetSuppressed(row, true, entry->sequence());
+  ++suppressed;
+}
+
+void Core::ApplyState(const TailEntryPtr& entry, const pb::UpdateRecord& record) {
+  if (!record.has_state()) return;
+  for (const uint64_t content : record.contents()) {
+    const auto row = rows->Find(Sequence(content), rows->size());
+    if (!row.has_value() || !rows->LiveAt(*row, entry->sequence())) continue;
+    if (rows->SuppressedAt(*row, entry->sequence()) == record.state().suppressed()) continue;
+    rows->SetSuppressed(*row, record.state().suppressed(), entry->sequence());
+    suppressed += record.state().suppressed() ? 1 : -1;
+  }
+}
+
+void Core::End(Sequence content, Sequence by) {
+  const auto row = rows->Find(content, rows->size());
+  if (!row.has_value() || !rows->LiveAt(*row, by)) return;
+  if (rows->SuppressedAt(*row, by)) --suppressed;
+  if (rows->row(*row).has_vector) --live_vectors;
+  --live;
+  rows->Kill(*row, by);
+}
+
+Result<TailEntryPtr> Core::EntryAt(Sequence sequence) {
+  if (TailEntryPtr entry = tail.Find(sequence)) return entry;
+  ASSIGN_OR_RETURN(const record::Entry entry, log->Read(sequence));
+  return DecodeEntry(entry);
+}
+
+Result<std::shared_ptr<const pb::StoreRecord>> Core::RecordAt(Sequence content) {
+  ASSIGN_OR_RETURN(const TailEntryPtr entry, EntryAt(content));
+  if (const pb::StoreRecord* record = entry->content()) {
+    return std::shared_ptr<const pb::StoreRecord>(entry, record);
+  }
+  return Status(Reason::CORRUPTION_DETECTED, "An entry of the log is no episode.")
+      .Expected("the episode that the catalog knows there")
+      .Suggest("engram index rebuild builds the catalog again from the log")
+      .With("space", id)
+      .With("sequence", content.value());
+}
+
+Result<std::shared_ptr<const DocumentTerms>> Core::TermsOf(Sequence content) {
+  if (auto kept = documents.Find(content)) return kept;
+  ASSIGN_OR_RETURN(const auto record, RecordAt(content));
+  return documents.Analyse(content, index::SearchText(record->episode()));
+}
+
+Status Core::ForEachChange(Sequence after, Sequence through, const TailSlice& slice,
+                           const std::function<Status(const TailEntryPtr&)>& visit) {
+  if (after.next() < slice.first()) {
+    const Sequence last = std::min(through, slice.first().prev());
+    const std::unique_ptr<wal::Cursor> cursor = log->NewCursor(after.next());
+    for (;;) {
+      ASSIGN_OR_RETURN(const std::optional<record::Entry> entry, cursor->Next());
+      if (!entry.has_value() || entry->header.sequence > last) break;
+      ASSIGN_OR_RETURN(const TailEntryPtr decoded, DecodeEntry(*entry));
+      RETURN_IF_ERROR(visit(decoded));
+    }
+    after = last;
+  }
+  return slice.ForEach(after, through, visit);
+}
+
+Epoch Core::EpochAt(Sequence sequence) const {
+  Epoch epoch;
+  for (const wal::EpochBegin& begin : log->history()) {
+    if (begin.first <= sequence) epoch = begin.epoch;
+  }
+  return epoch;
+}
+
+bool Core::TakeCharge(uint64_t bytes) {
+  const uint64_t now = charged.load();
+  // What is alone in the tail may always go in, or it never could.
+  if (now != 0 && now + bytes > environment.tail_bytes_max) return false;
+  if (environment.tails != nullptr && !environment.tails->TryTake(bytes)) return false;
+  charged += bytes;
+  return true;
+}
+
+void Core::GiveCharge(uint64_t bytes) {
+  if (bytes == 0) return;
+  charged -= bytes;
+  if (environment.tails != nullptr) environment.tails->Give(bytes);
+}
+
+void Core::TrimTail(bool pressed) {
+  Sequence floor = catalog->identity().sequence;
+  if (!pressed) {
+    floor = std::min({floor, text->identity().sequence, vectors->identity().sequence});
+  }
+  GiveCharge(tail.TrimThrough(floor));
+}
+
+Result<Snapshots> Core::TakeSnapshots() {
+  const Sequence catalog_at = catalog->identity().sequence, text_at = text->identity().sequence;
+  {
+    MutexLock lock(snapshots_mutex_);
+    while (!spare_.empty()) {
+      Snapshots spare = std::move(spare_.back());
+      spare_.pop_back();
+      if (spare.catalog->identity().sequence == catalog_at &&
+          spare.text->identity().sequence == text_at) {
+        return spare;
+      }
+    }
+  }
+  Snapshots fresh;
+  ASSIGN_OR_RETURN(fresh.catalog, catalog->NewSnapshot());
+  ASSIGN_OR_RETURN(fresh.text, text->NewSnapshot());
+  return fresh;
+}
+
+void Core::ReturnSnapshots(Snapshots snapshots) {
+  constexpr size_t kSpare = 8;
+  if (snapshots.catalog->identity() != catalog->identity()) return;
+  if (snapshots.text->identity() != text->identity()) return;
+  MutexLock lock(snapshots_mutex_);
+  if (spare_.size() < kSpare) spare_.push_back(std::move(snapshots));
+}
+
+void Core::DropSpareSnapshots() {
+  std::vector<Snapshots> dropped;
+  MutexLock lock(snapshots_mutex_);
+  dropped.swap(spare_);
+}
+
+void Core::Report(std::string_view event, std::string_view detail) const {
+  if (environment.observer != nullptr) environment.observer->OnEvent(id, event, detail);
+}
+
+}  // namespace engram::space

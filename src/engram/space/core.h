@@ -1,0 +1,157 @@
+// What the parts of one space share: its log, rows, tail and indexes, and the visible end. The
+// writer adds to it, the indexer follows it, views read it. Owned by SpaceImpl.
+//
+// Thread-safe, except that `Apply` and the fields marked so belong to the writer's lock, and that
+// indexes and rows are replaced only while the gate is shut.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engram/base/thread_annotations.h"
+#include "engram/index/catalog.h"
+#include "engram/index/text.h"
+#include "engram/index/vectors.h"
+#include "engram/space/documents.h"
+#include "engram/space/rows.h"
+#include "engram/space/space.h"
+#include "engram/space/tail.h"
+#include "engram/wal/log.h"
+
+namespace engram::space {
+
+// Lets requests in, and can be shut until those inside are out: for closing and for rebuilding.
+class Gate {
+ public:
+  class Pass {
+   public:
+    Pass() = default;
+    explicit Pass(Gate* gate) : gate_(gate) {}
+    Pass(Pass&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
+    Pass& operator=(Pass&&) = delete;
+    ~Pass() {
+      if (gate_ != nullptr) gate_->Leave();
+    }
+
+   private:
+    Gate* gate_ = nullptr;
+  };
+  // Waits while the gate is shut; SHUTTING_DOWN once it is closed for ever.
+  Result<Pass> Enter() EXCLUDES(mutex_);
+  // Fails at once when the gate is shut.
+  std::optional<Pass> TryEnter() EXCLUDES(mutex_);
+  // Waits until nobody is inside.
+  void Shut() EXCLUDES(mutex_);
+  void Reopen() EXCLUDES(mutex_);
+  // Nobody will enter again, whoever waits is sent away; those inside may stay.
+  void Close() EXCLUDES(mutex_);
+  bool closed() const EXCLUDES(mutex_);
+  size_t inside() const EXCLUDES(mutex_);
+
+ private:
+  void Leave() EXCLUDES(mutex_);
+  mutable Mutex mutex_;
+  std::condition_variable_any changed_;
+  size_t inside_ GUARDED_BY(mutex_) = 0;
+  bool shut_ GUARDED_BY(mutex_) = false;
+  bool closed_ GUARDED_BY(mutex_) = false;
+};
+
+// The visible end: rises only; can be waited for.
+class VisibleEnd {
+ public:
+  Position Get() const EXCLUDES(mutex_);
+  void Advance(Position to) EXCLUDES(mutex_);
+  // Waits until `holds(visible end)` or the time is over; says whether it holds.
+  bool WaitFor(const std::function<bool(Position)>& holds, env::Duration at_most) EXCLUDES(mutex_);
+
+ private:
+  mutable Mutex mutex_;
+  std::condition_variable_any changed_;
+  Position end_ GUARDED_BY(mutex_);
+};
+
+struct Snapshots {
+  std::unique_ptr<index::CatalogSnapshot> catalog;
+  std::unique_ptr<index::TextSnapshot> text;
+};
+
+class Core {
+ public:
+  // ---- set when the space opens ----
+  SpaceEnvironment environment;
+  std::string id;
+  std::string directory;
+  v1::SpaceSettings settings;
+  model::UtcTime created_at;
+  Incarnation incarnation;
+  std::unique_ptr<wal::Log> log;
+
+  // ---- replaced by a rebuild only ----
+  std::unique_ptr<index::Catalog> catalog;
+  std::unique_ptr<index::TextIndex> text;
+  std::unique_ptr<index::VectorIndex> vectors;
+  std::shared_ptr<RowTable> rows;
+
+  // ---- moving ----
+  Tail tail;
+  VisibleEnd visible;
+  Gate gate;
+  Documents documents;
+  // Bytes of the tail and of what is on its way into it.
+  std::atomic<uint64_t> charged{0};
+  std::atomic<uint64_t> live{0}, suppressed{0}, deleted{0}, live_vectors{0};
+  // The row table has no rows of what was deleted before it was made.
+  std::atomic<bool> deleted_before_open{false};
+  std::atomic<int64_t> last_used_ns{0};
+
+  // Rows and tail take in an entry that became visible; the caller advances the visible end. Under
+  // the writer's lock.
+  void Apply(TailEntryPtr entry);
+
+  // An entry at or below the visible end, from the tail or the log.
+  Result<TailEntryPtr> EntryAt(Sequence sequence);
+  // The record of a content entry.
+  Result<std::shared_ptr<const pb::StoreRecord>> RecordAt(Sequence content);
+  // Terms of the text of a content; kept for the next who asks.
+  Result<std::shared_ptr<const DocumentTerms>> TermsOf(Sequence content);
+  // Entries in (after, through], in order: from the log as far as the slice was trimmed, then from
+  // the slice. Stops at an error.
+  Status ForEachChange(Sequence after, Sequence through, const TailSlice& slice,
+                       const std::function<Status(const TailEntryPtr&)>& visit);
+  // Epoch of an entry of the log.
+  Epoch EpochAt(Sequence sequence) const;
+
+  // Takes from the space's and the node's bound; false when these are reached.
+  bool TakeCharge(uint64_t bytes);
+  void GiveCharge(uint64_t bytes);
+  // Trims what every index has reached, or, `pressed`, what the catalog has reached.
+  void TrimTail(bool pressed);
+
+  // Read transactions no newer than the visible end that a view takes afterwards.
+  Result<Snapshots> TakeSnapshots() EXCLUDES(snapshots_mutex_);
+  void ReturnSnapshots(Snapshots snapshots) EXCLUDES(snapshots_mutex_);
+  // An index is about to move: spare snapshots would only hold it back.
+  void DropSpareSnapshots() EXCLUDES(snapshots_mutex_);
+
+  void Report(std::string_view event, std::string_view detail) const;
+  void Touch() { last_used_ns.store(environment.clock->Now().ns, std::memory_order_relaxed); }
+
+ private:
+  void ApplyContent(const TailEntryPtr& entry, const pb::StoreRecord& record);
+  void ApplyState(const TailEntryPtr& entry, const pb::UpdateRecord& record);
+  void End(Sequence content, Sequence by);
+
+  Mutex snapshots_mutex_;
+  std::vector<Snapshots> spare_ GUARDED_BY(snapshots_mutex_);
+};
+
+// Decodes a log entry.
+Result<TailEntryPtr> DecodeEntry(const record::Entry& entry);
+
+}  // namespace engram::space

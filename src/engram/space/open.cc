@@ -1,0 +1,307 @@
+// Opening a space: its log first, then its indexes, held against the log; then the rows, from the
+// catalog, and the entries that the catalog has not reached, which become the tail.
+
+#include <algorithm>
+
+#include "engram/index/analyzer.h"
+#include "engram/model/episode.h"
+#include "engram/space/epoch.h"
+#include "engram/space/space_impl.h"
+
+namespace engram::space {
+namespace {
+
+// Up to these the rest of the log is taken into the tail; what is more goes to the catalog first.
+constexpr uint64_t kReplayEntries = 20'000;
+constexpr size_t kReplayBytes = 16u << 20;
+
+Status NoSuchSpace(const std::string& id) {
+  return Status(Reason::SPACE_NOT_FOUND, "There is no space '" + id + "'.")
+      .Expected("a space that was created")
+      .Suggest("create it: writing to a space does not make it")
+      .Example("engram space create " + id)
+      .With("space", id);
+}
+
+Row FromCatalog(const index::LiveRow& live) {
+  Row row;
+  row.content = live.content;
+  row.version = live.version;
+  row.id_hash = live.id_hash;
+  row.session_hash = live.session_hash;
+  row.turn = live.turn;
+  row.has_turn = live.has_turn;
+  row.has_vector = live.has_vector;
+  row.has_event_time = live.has_event_time;
+  row.memory_type = live.memory_type;
+  row.confidence = live.confidence;
+  row.importance = live.importance;
+  row.decay_rate = live.decay_rate;
+  row.event_time = live.event_time;
+  row.stored_at = live.stored_at;
+  row.first_stored_at = live.first_stored_at;
+  return row;
+}
+
+// Makes a log with its first two entries, and closes it.
+Status MakeLog(const SpaceEnvironment& environment, const std::string& id,
+               const std::string& directory, const v1::SpaceSettings& settings) {
+  const Incarnation incarnation = env::MakeIncarnation(*environment.entropy);
+  ASSIGN_OR_RETURN(const std::unique_ptr<wal::Log> log,
+                   wal::Log::Create(LogOptionsOf(environment, id, directory), incarnation));
+  const auto now = model::UtcTime::FromNs(environment.clock->WallNs()).ToProto();
+  RETURN_IF_ERROR(log->BeginEpoch(Epoch(1), EpochStartPayload(environment, Epoch(1), {})));
+  pb::SettingsRecord record;
+  *record.mutable_settings() = settings;
+  *record.mutable_created_at() = now;
+  *record.mutable_at() = now;
+  std::vector<wal::Draft> drafts;
+  drafts.push_back({record::EntryType::kSpaceSettings, model::Encode(record)});
+  RETURN_IF_ERROR(log->AppendAndWait(std::move(drafts)).status());
+  return log->Close();
+}
+
+template <class Index, class Open, class Destroy, class Follows>
+Status OpenIndex(Core& core, const char* name, const Open& open, const Destroy& destroy,
+                 const Follows& follows, std::unique_ptr<Index>* index) {
+  Result<std::unique_ptr<Index>> opened = open();
+  if (opened.ok() && follows((*opened)->identity())) {
+    *index = *std::move(opened);
+    return OkStatus();
+  }
+  const std::string why = opened.ok() ? "it does not follow the log" : opened.status().message();
+  core.Report("index_rebuilt", std::string(name) + ": " + why);
+  if (opened.ok()) std::unique_ptr<Index>(*std::move(opened)).reset();
+  RETURN_IF_ERROR(destroy());
+  ASSIGN_OR_RETURN(*index, open());
+  return OkStatus();
+}
+
+}  // namespace
+
+wal::LogOptions LogOptionsOf(const SpaceEnvironment& environment, const std::string& id,
+                             const std::string& directory) {
+  wal::LogOptions options = environment.log;
+  options.fs = environment.fs;
+  options.clock = environment.clock;
+  options.entropy = environment.entropy;
+  options.executor = environment.flushers;
+  options.observer =
+      environment.observer == nullptr ? nullptr : environment.observer->LogObserverFor(id);
+  options.directory = directory;
+  options.cluster = environment.cluster;
+  options.space = id;
+  return options;
+}
+
+Result<std::shared_ptr<Space>> Space::Create(const SpaceEnvironment& environment,
+                                             const std::string& id,
+                                             const v1::SpaceSettings& settings) {
+  RETURN_IF_ERROR(model::CheckSpaceId(id));
+  RETURN_IF_ERROR(model::CheckSettings(settings));
+  const v1::SpaceSettings complete = model::WithDefaults(settings);
+  RETURN_IF_ERROR(index::Analyzer::CheckName(complete.analyzer()));
+  env::FileSystem& fs = *environment.fs;
+  const std::string directory = env::JoinPath(environment.spaces_directory, id);
+  ASSIGN_OR_RETURN(const bool exists, fs.Exists(directory));
+  if (exists) {
+    return Status(Reason::SPACE_EXISTS, "The space '" + id + "' exists.")
+        .Suggest("if_not_exists makes this no error")
+        .With("space", id);
+  }
+  // Made under a name that no space can have: it is there whole, or not at all.
+  const std::string fresh = env::JoinPath(environment.spaces_directory, ".new-" + id);
+  RETURN_IF_ERROR(fs.RemoveAll(fresh));
+  RETURN_IF_ERROR(MakeLog(environment, id, fresh, complete));
+  RETURN_IF_ERROR(fs.Rename(fresh, directory));
+  RETURN_IF_ERROR(fs.SyncDirectory(environment.spaces_directory));
+  return Open(environment, id);
+}
+
+Result<std::shared_ptr<Space>> Space::Open(const SpaceEnvironment& environment,
+                                           const std::string& id) {
+  RETURN_IF_ERROR(model::CheckSpaceId(id));
+  auto space = std::make_shared<SpaceImpl>(environment, id);
+  RETURN_IF_ERROR(space->Start());
+  return std::shared_ptr<Space>(std::move(space));
+}
+
+Status SpaceImpl::Start() {
+  ASSIGN_OR_RETURN(const bool exists, core_.environment.fs->Exists(core_.directory));
+  if (!exists) return NoSuchSpace(core_.id);
+  ASSIGN_OR_RETURN(core_.log, wal::Log::Open(
+                                  LogOptionsOf(core_.environment, core_.id, core_.directory)));
+  core_.incarnation = core_.log->incarnation();
+  RETURN_IF_ERROR(ReadSettings());
+  RETURN_IF_ERROR(CheckNotDeleted());
+  core_.documents.SetAnalyzer(core_.settings.analyzer());
+  RETURN_IF_ERROR(OpenIndexes());
+  RETURN_IF_ERROR(CatchUpCatalog(nullptr));
+  RETURN_IF_ERROR(LoadRows());
+  indexer_.Resume();
+  indexer_.Kick(/*at_once=*/true);
+  return OkStatus();
+}
+
+Status SpaceImpl::ReadSettings() {
+  // Second entry of every log, and never changed since.
+  ASSIGN_OR_RETURN(const record::Entry entry, core_.log->Read(Sequence(2)));
+  ASSIGN_OR_RETURN(const TailEntryPtr decoded, DecodeEntry(entry));
+  const auto* record = std::get_if<pb::SettingsRecord>(&decoded->change.decision);
+  if (record == nullptr) {
+    return Status(Reason::CORRUPTION_DETECTED, "The second entry of the log has no settings.")
+        .Expected("a SpaceSettings entry")
+        .With("space", core_.id)
+        .With("sequence", uint64_t{2});
+  }
+  core_.settings = model::WithDefaults(record->settings());
+  core_.created_at = model::UtcTime::FromProto(record->created_at());
+  return OkStatus();
+}
+
+Status SpaceImpl::CheckNotDeleted() {
+  // A deletion is the last word of a space; a Checkpoint may stand behind it.
+  Sequence at = core_.log->acknowledged_end();
+  for (int i = 0; i < 2 && !at.is_zero(); ++i, at = at.prev()) {
+    const auto entry = core_.log->Read(at);
+    if (!entry.ok() || entry->header.type != record::EntryType::kSpaceSettings) continue;
+    ASSIGN_OR_RETURN(const TailEntryPtr decoded, DecodeEntry(*entry));
+    const auto* record = std::get_if<pb::SettingsRecord>(&decoded->change.decision);
+    if (record != nullptr && record->deleted()) return NoSuchSpace(core_.id);
+  }
+  return OkStatus();
+}
+
+std::string SpaceImpl::IndexPath(const char* name) const {
+  return env::JoinPath(core_.directory, name);
+}
+
+bool SpaceImpl::Follows(const index::IndexIdentity& identity) {
+  if (identity.sequence.is_zero()) return true;
+  if (identity.incarnation != core_.incarnation) return false;
+  if (identity.sequence > core_.log->acknowledged_end()) return false;
+  const auto entry = core_.log->IdentityAt(identity.sequence);
+  return entry.ok() && entry->has_value() &&
+         **entry == wal::EntryIdentity{identity.epoch, identity.sequence, identity.header_crc};
+}
+
+Status SpaceImpl::OpenIndexes() {
+  env::FileSystem& fs = *core_.environment.fs;
+  const std::string catalog = IndexPath("catalog.db"), text = IndexPath("text.db"),
+                    vectors = IndexPath("vectors.bin");
+  const auto follows = [this](const index::IndexIdentity& identity) { return Follows(identity); };
+  RETURN_IF_ERROR(OpenIndex(
+      core_, "catalog", [&] { return index::Catalog::Open(fs, catalog, core_.incarnation); },
+      [&] { return index::Catalog::Destroy(fs, catalog); }, follows, &core_.catalog));
+  RETURN_IF_ERROR(OpenIndex(
+      core_, "text",
+      [&] {
+        return index::TextIndex::Open(fs, text, core_.incarnation, core_.settings.analyzer());
+      },
+      [&] { return index::TextIndex::Destroy(fs, text); }, follows, &core_.text));
+  return OpenIndex(
+      core_, "vectors",
+      [&] {
+        return index::VectorIndex::Open(fs, vectors, core_.incarnation,
+                                        core_.settings.dimension());
+      },
+      [&] { return index::VectorIndex::Destroy(fs, vectors); }, follows, &core_.vectors);
+}
+
+Result<bool> SpaceImpl::ReadRest(std::vector<TailEntryPtr>* entries) {
+  const Sequence from = core_.catalog->identity().sequence.next();
+  const Sequence end = core_.log->acknowledged_end();
+  if (from.value() + kReplayEntries <= end.value()) return false;
+  const std::unique_ptr<wal::Cursor> cursor = core_.log->NewCursor(from);
+  size_t bytes = 0;
+  for (;;) {
+    ASSIGN_OR_RETURN(const std::optional<record::Entry> entry, cursor->Next());
+    if (!entry.has_value() || entry->header.sequence > end) return true;
+    bytes += entry->payload.size();
+    if (bytes > kReplayBytes) return false;
+    ASSIGN_OR_RETURN(TailEntryPtr decoded, DecodeEntry(*entry));
+    entries->push_back(std::move(decoded));
+  }
+}
+
+Status SpaceImpl::CatchUpCatalog(const std::function<void(uint64_t, uint64_t)>& progress) {
+  std::vector<TailEntryPtr> rest;
+  ASSIGN_OR_RETURN(const bool little, ReadRest(&rest));
+  if (little && progress == nullptr) return OkStatus();
+  const Sequence end = core_.log->acknowledged_end();
+  const std::unique_ptr<Follower> follower = MakeCatalogFollower(core_);
+  core_.tail.Reset(end);  // the follower reads the log itself
+  for (bool more = true; more;) {
+    ASSIGN_OR_RETURN(more, follower->Step(end));
+    if (progress) progress(follower->identity().sequence.value(), end.value());
+  }
+  return OkStatus();
+}
+
+Status SpaceImpl::LoadRows() {
+  auto rows = std::make_shared<RowTable>();
+  ASSIGN_OR_RETURN(const auto snapshot, core_.catalog->NewSnapshot());
+  RETURN_IF_ERROR(snapshot->ForEachLive([&](const index::LiveRow& live) {
+    const RowIndex row = rows->Append(FromCatalog(live));
+    if (live.suppressed) rows->SetSuppressed(row, true, live.changed);
+    return OkStatus();
+  }));
+  ASSIGN_OR_RETURN(const index::CatalogCounts counts, snapshot->Counts());
+  core_.live = counts.live;
+  core_.suppressed = counts.suppressed;
+  core_.deleted = counts.deleted;
+  core_.live_vectors = counts.vectors;
+  core_.deleted_before_open = counts.deleted > 0;
+  core_.rows = std::move(rows);
+  const index::IndexIdentity at = snapshot->identity();
+  core_.tail.Reset(at.sequence);
+  writer_.CatalogReached(at.sequence);
+  std::vector<TailEntryPtr> rest;
+  ASSIGN_OR_RETURN(const bool all, ReadRest(&rest));
+  if (!all) return Status(Reason::PERSISTENCE, "The catalog could not catch up with the log.");
+  core_.visible.Advance(std::max(core_.visible.Get(), {at.epoch, at.sequence}));
+  for (TailEntryPtr& entry : rest) writer_.Replay(std::move(entry));
+  return OkStatus();
+}
+
+Status SpaceImpl::ReplaceIndexes(const std::function<void(uint64_t, uint64_t)>& progress) {
+  env::FileSystem& fs = *core_.environment.fs;
+  core_.DropSpareSnapshots();
+  core_.catalog = nullptr;
+  core_.text = nullptr;
+  core_.vectors = nullptr;
+  RETURN_IF_ERROR(index::Catalog::Destroy(fs, IndexPath("catalog.db")));
+  RETURN_IF_ERROR(index::TextIndex::Destroy(fs, IndexPath("text.db")));
+  RETURN_IF_ERROR(index::VectorIndex::Destroy(fs, IndexPath("vectors.bin")));
+  RETURN_IF_ERROR(OpenIndexes());
+  core_.GiveCharge(core_.tail.bytes());
+  RETURN_IF_ERROR(CatchUpCatalog(progress));
+  return LoadRows();
+}
+
+Status SpaceImpl::RebuildIndexes(const std::function<void(uint64_t, uint64_t)>& progress) {
+  const auto report = [&](uint64_t done, uint64_t total) {
+    if (progress) progress(done, total);
+  };
+  core_.gate.Shut();
+  writer_.Drain();
+  indexer_.Pause();
+  const Status status = ReplaceIndexes(report);
+  if (!status.ok()) {
+    core_.gate.Close();  // opened again when it is next asked for
+    core_.gate.Reopen();
+    return status;
+  }
+  indexer_.Resume();
+  core_.gate.Reopen();
+  ASSIGN_OR_RETURN(const Gate::Pass pass, core_.gate.Enter());
+  const Sequence end = core_.visible.Get().sequence;
+  while (!indexer_.WaitFor(end, std::chrono::milliseconds(200))) {
+    report(indexer_.Slowest().value(), end.value());
+    if (core_.gate.closed()) return Status(Reason::SHUTTING_DOWN, "The space is closing.");
+  }
+  report(end.value(), end.value());
+  return OkStatus();
+}
+
+}  // namespace engram::space

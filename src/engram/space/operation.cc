@@ -1,0 +1,107 @@
+#include "engram/space/operation.h"
+
+#include "engram/model/episode.h"
+#include "engram/space/token.h"
+
+namespace engram::space {
+
+int Staged::Add(record::EntryType type, model::Decision decision, std::string payload) {
+  bytes += payload.size() + record::kHeaderSize;
+  entries.push_back(std::make_shared<TailEntry>());
+  entries.back()->change.decision = std::move(decision);
+  drafts.push_back({type, std::move(payload)});
+  return static_cast<int>(entries.size()) - 1;
+}
+
+Status CheckOptions(const v1::WriteOptions& options, const v1::SpaceSettings& settings) {
+  if (!options.idempotency_key().empty()) {
+    RETURN_IF_ERROR(model::CheckIdempotencyKey(options.idempotency_key()));
+  }
+  v1::Durability asked = options.durability();
+  if (asked == v1::DURABILITY_UNSPECIFIED) asked = settings.durability();
+  if (asked == v1::DURABILITY_REPLICATED) {
+    return Status(Reason::NOT_ENOUGH_IN_SYNC, "This node has no replica to make a second copy.")
+        .Expected("2 copies on different nodes")
+        .Suggest("ask for local durability, or for auto: the reply says what was reached")
+        .Example("engram remember \"…\" --durability local")
+        .With("have", uint64_t{1})
+        .With("need", uint64_t{2});
+  }
+  if (asked == v1::DURABILITY_UNSPECIFIED || asked == v1::DURABILITY_LOCAL ||
+      asked == v1::DURABILITY_AUTO) {
+    return OkStatus();
+  }
+  return Status(Reason::INVALID_REQUEST, "This durability cannot be asked for.")
+      .Expected("local, replicated or auto")
+      .With("field", "options.durability")
+      .With("actual", static_cast<uint64_t>(asked));
+}
+
+Status CheckCondition(const v1::WriteOptions& options, const std::string& id,
+                      const IdState& state) {
+  if (options.condition_case() == v1::WriteOptions::kCreateOnly && options.create_only() &&
+      state.live) {
+    return Status(Reason::ALREADY_EXISTS, "The memory '" + id + "' exists.")
+        .Expected("an id that is not in use")
+        .Suggest("leave create_only out to write a new version of it")
+        .With("id", id)
+        .With("version", state.version);
+  }
+  if (options.condition_case() != v1::WriteOptions::kIfVersion) return OkStatus();
+  const uint64_t newest = state.live ? state.version : 0;
+  if (options.if_version() == newest) return OkStatus();
+  return Status(Reason::VERSION_CONFLICT,
+                newest == 0 ? "The memory '" + id + "' does not exist."
+                            : "The newest version of '" + id + "' is another.")
+      .Expected("version " + std::to_string(options.if_version()))
+      .Suggest("read it again and decide anew")
+      .With("id", id)
+      .With("expected", options.if_version())
+      .With("actual", newest);
+}
+
+Status NoSuchMemory(const Core& core, const std::string& id) {
+  return Status(Reason::MEMORY_NOT_FOUND, "No memory '" + id + "' in space '" + core.id + "'.")
+      .Expected("the id of a memory that was not deleted")
+      .Suggest("list what is there")
+      .Example("engram list --space " + core.id)
+      .With("space", core.id)
+      .With("id", id);
+}
+
+void FillKey(const Operation& operation, uint32_t item, uint32_t items, pb::IdempotencyKey* key) {
+  key->set_key(operation.options().idempotency_key());
+  key->set_request_digest(operation.request_digest());
+  key->set_item(item);
+  key->set_items(items);
+}
+
+std::shared_ptr<Group> Later(std::shared_ptr<Group> a, std::shared_ptr<Group> b) {
+  if (a == nullptr) return b;
+  if (b == nullptr) return a;
+  return a->entries.back()->sequence() > b->entries.back()->sequence() ? a : b;
+}
+
+v1::WriteResult ResultOf(const Core& core, Position position, v1::WriteOutcome outcome) {
+  const wal::FsyncMode mode = core.environment.log.fsync_mode;
+  const bool synced = mode == wal::FsyncMode::kPerWrite || mode == wal::FsyncMode::kPerBatch;
+  v1::WriteResult result;
+  result.set_token(FormatToken(core.incarnation, position));
+  result.set_sequence(position.sequence.value());
+  result.set_epoch(position.epoch.value());
+  result.set_durability(synced ? v1::DURABILITY_LOCAL : v1::DURABILITY_WRITTEN);
+  result.set_durable_copies(synced ? 1 : 0);
+  result.set_wanted_copies(1);
+  result.set_outcome(outcome);
+  return result;
+}
+
+void FillStored(const pb::StoreRecord& record, Position position, v1::StoredInfo* stored) {
+  stored->set_version(record.version());
+  stored->set_sequence(position.sequence.value());
+  stored->set_epoch(position.epoch.value());
+  *stored->mutable_stored_at() = record.stored_at();
+  *stored->mutable_first_stored_at() = record.first_stored_at();
+}
+
+}  // namespace engram::space

@@ -1,0 +1,73 @@
+// The Space: puts core, writer, indexer and views together, opens and closes them. See space.h.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "engram/space/core.h"
+#include "engram/space/indexer.h"
+#include "engram/space/space.h"
+#include "engram/space/writer.h"
+
+namespace engram::space {
+
+class SpaceImpl : public Space, public std::enable_shared_from_this<SpaceImpl> {
+ public:
+  explicit SpaceImpl(const SpaceEnvironment& environment, const std::string& id);
+  ~SpaceImpl() override;
+  // Once, before anything else.
+  Status Start();  // open.cc
+  Status Close() override;
+
+  const std::string& id() const override { return core_.id; }
+  Incarnation incarnation() const override { return core_.incarnation; }
+  v1::SpaceSettings settings() const override { return core_.settings; }
+  model::UtcTime created_at() const override { return core_.created_at; }
+
+  void Remember(v1::Episode episode, v1::WriteOptions options,
+                Done<v1::RememberResponse> done) override;
+  void RememberBatch(v1::RememberBatchRequest request,
+                     Done<v1::RememberBatchResponse> done) override;
+  void Update(v1::UpdateRequest request, Done<v1::UpdateResponse> done) override;
+  void Forget(ForgetCommand command, Done<v1::ForgetResponse> done) override;
+  void Restore(v1::RestoreRequest request, Done<v1::RestoreResponse> done) override;
+  Status MarkDeleted() override { return writer_.MarkDeleted(); }
+
+  Result<std::unique_ptr<View>> NewView() override;
+  Result<std::unique_ptr<View>> NewViewAtLeast(std::string_view token, env::Duration wait) override;
+  std::string TokenOf(Position position) const override;
+
+  bool WaitIndexed(env::Duration at_most) override;
+  Status RebuildIndexes(const std::function<void(uint64_t, uint64_t)>& progress) override;
+
+  Result<v1::SpaceStatus> GetStatus() override;
+  std::map<std::string, int64_t> CountsByType() override;
+  bool Idle() const override;
+  env::Instant last_used() const override { return {core_.last_used_ns.load()}; }
+  bool NeedsReopening() const override;
+
+ private:
+  // open.cc
+  Status ReadSettings();
+  Status CheckNotDeleted();
+  Status OpenIndexes();
+  bool Follows(const index::IndexIdentity& identity);
+  Status ReplaceIndexes(const std::function<void(uint64_t, uint64_t)>& progress);
+  Status CatchUpCatalog(const std::function<void(uint64_t, uint64_t)>& progress);
+  Result<bool> ReadRest(std::vector<TailEntryPtr>* entries);
+  Status LoadRows();
+  std::string IndexPath(const char* name) const;
+
+  void FillCounts(v1::SpaceStatus* status);
+
+  Core core_;
+  Writer writer_;
+  Indexer indexer_;
+  std::atomic<bool> closed_{false};
+};
+
+// The log's options for a space whose files are in `directory`.
+wal::LogOptions LogOptionsOf(const SpaceEnvironment& environment, const std::string& id,
+                             const std::string& directory);
+
+}  // namespace engram::space
