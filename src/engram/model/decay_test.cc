@@ -45,7 +45,8 @@ TEST(ActivationTest, TheFutureAndTheLastMinuteAreOneMinuteAgo) {
   EXPECT_FLOAT_EQ(OneUse(-100), minute);
   EXPECT_LT(minute, 1);
   // A first use after the last one is taken as the last one.
-  EXPECT_FLOAT_EQ(Activation(Decay::kPower, {Ago(-5), Ago(30), 1}, 1, kNow), OneUse(30));
+  EXPECT_FLOAT_EQ(Activation(Decay::kPower, {Ago(-5), Ago(30), 9}, 1, kNow),
+                  Activation(Decay::kPower, {Ago(30), Ago(30), 9}, 1, kNow));
 }
 
 TEST(ActivationTest, OtherDecays) {
