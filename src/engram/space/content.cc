@@ -123,6 +123,7 @@ v1::RememberResponse RememberReply(const Core& core, const pb::StoreRecord& reco
   confidence->set_value(model::ConfidenceOf(episode));
   confidence->set_category(model::CategoryOf(confidence->value()));
   reply.set_initial_state(v1::CONSOLIDATION_STATE_RECENT);
+  *reply.mutable_event_time() = episode.event_time();
   v1::WriteResult* write = reply.mutable_write();
   *write = ResultOf(core, position, outcome);
   write->set_version(record.version());
