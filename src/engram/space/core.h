@@ -91,6 +91,7 @@ class Core {
   model::UtcTime created_at;
   Incarnation incarnation;
   std::unique_ptr<wal::Log> log;
+  bool epoch_begun = false;  // by this process; under the writer's lock
 
   // ---- replaced by a rebuild only ----
   std::unique_ptr<index::Catalog> catalog;

@@ -43,11 +43,12 @@ Row FromCatalog(const index::LiveRow& live) {
   return row;
 }
 
-// Makes a log with its first two entries, and closes it.
-Status MakeLog(const SpaceEnvironment& environment, const std::string& id,
-               const std::string& directory, const v1::SpaceSettings& settings) {
+// Makes a log with its first two entries.
+Result<std::unique_ptr<wal::Log>> MakeLog(const SpaceEnvironment& environment,
+                                          const std::string& id, const std::string& directory,
+                                          const v1::SpaceSettings& settings) {
   const Incarnation incarnation = env::MakeIncarnation(*environment.entropy);
-  ASSIGN_OR_RETURN(const std::unique_ptr<wal::Log> log,
+  ASSIGN_OR_RETURN(std::unique_ptr<wal::Log> log,
                    wal::Log::Create(LogOptionsOf(environment, id, directory), incarnation));
   const auto now = model::UtcTime::FromNs(environment.clock->WallNs()).ToProto();
   RETURN_IF_ERROR(log->BeginEpoch(Epoch(1), EpochStartPayload(environment, Epoch(1), {})));
@@ -58,7 +59,11 @@ Status MakeLog(const SpaceEnvironment& environment, const std::string& id,
   std::vector<wal::Draft> drafts;
   drafts.push_back({record::EntryType::kSpaceSettings, model::Encode(record)});
   RETURN_IF_ERROR(log->AppendAndWait(std::move(drafts)).status());
-  return log->Close();
+  return log;
+}
+
+std::string MarkerOf(const SpaceEnvironment& environment, const std::string& id) {
+  return env::JoinPath(environment.spaces_directory, std::string(kUnfinished) + id);
 }
 
 template <class Index, class Open, class Destroy, class Follows>
@@ -104,33 +109,58 @@ Result<std::shared_ptr<Space>> Space::Create(const SpaceEnvironment& environment
   env::FileSystem& fs = *environment.fs;
   const std::string directory = env::JoinPath(environment.spaces_directory, id);
   ASSIGN_OR_RETURN(const bool exists, fs.Exists(directory));
-  if (exists) {
+  ASSIGN_OR_RETURN(const bool unfinished, fs.Exists(MarkerOf(environment, id)));
+  if (exists && !unfinished) {
     return Status(Reason::SPACE_EXISTS, "The space '" + id + "' exists.")
         .Suggest("if_not_exists makes this no error")
         .With("space", id);
   }
-  // Made under a name that no space can have: it is there whole, or not at all.
-  const std::string fresh = env::JoinPath(environment.spaces_directory, ".new-" + id);
-  RETURN_IF_ERROR(fs.RemoveAll(fresh));
-  RETURN_IF_ERROR(MakeLog(environment, id, fresh, complete));
-  RETURN_IF_ERROR(fs.Rename(fresh, directory));
+  RETURN_IF_ERROR(RemoveUnfinished(environment, id));
+  // While the marker stands, what is under the name is not a space yet.
+  const std::string marker = MarkerOf(environment, id);
+  RETURN_IF_ERROR(fs.CreateDirectory(marker));
   RETURN_IF_ERROR(fs.SyncDirectory(environment.spaces_directory));
-  return Open(environment, id);
+  Result<std::unique_ptr<wal::Log>> log = MakeLog(environment, id, directory, complete);
+  if (!log.ok()) {
+    (void)RemoveUnfinished(environment, id);  // else by the next start
+    return log.status();
+  }
+  RETURN_IF_ERROR(fs.Remove(marker));
+  RETURN_IF_ERROR(fs.SyncDirectory(environment.spaces_directory));
+  auto space = std::make_shared<SpaceImpl>(environment, id);
+  RETURN_IF_ERROR(space->Start(*std::move(log), /*epoch_begun=*/true));
+  return std::shared_ptr<Space>(std::move(space));
 }
 
 Result<std::shared_ptr<Space>> Space::Open(const SpaceEnvironment& environment,
                                            const std::string& id) {
   RETURN_IF_ERROR(model::CheckSpaceId(id));
+  env::FileSystem& fs = *environment.fs;
+  const std::string directory = env::JoinPath(environment.spaces_directory, id);
+  ASSIGN_OR_RETURN(const bool exists, fs.Exists(directory));
+  ASSIGN_OR_RETURN(const bool unfinished, fs.Exists(MarkerOf(environment, id)));
+  if (!exists || unfinished) return NoSuchSpace(id);
   auto space = std::make_shared<SpaceImpl>(environment, id);
-  RETURN_IF_ERROR(space->Start());
+  ASSIGN_OR_RETURN(std::unique_ptr<wal::Log> log,
+                   wal::Log::Open(LogOptionsOf(environment, id, directory)));
+  RETURN_IF_ERROR(space->Start(std::move(log), /*epoch_begun=*/false));
   return std::shared_ptr<Space>(std::move(space));
 }
 
-Status SpaceImpl::Start() {
-  ASSIGN_OR_RETURN(const bool exists, core_.environment.fs->Exists(core_.directory));
-  if (!exists) return NoSuchSpace(core_.id);
-  ASSIGN_OR_RETURN(core_.log, wal::Log::Open(
-                                  LogOptionsOf(core_.environment, core_.id, core_.directory)));
+Status RemoveUnfinished(const SpaceEnvironment& environment, const std::string& id) {
+  env::FileSystem& fs = *environment.fs;
+  const std::string marker = MarkerOf(environment, id);
+  ASSIGN_OR_RETURN(const bool unfinished, fs.Exists(marker));
+  if (!unfinished) return OkStatus();
+  RETURN_IF_ERROR(fs.RemoveAll(env::JoinPath(environment.spaces_directory, id)));
+  RETURN_IF_ERROR(fs.SyncDirectory(environment.spaces_directory));
+  RETURN_IF_ERROR(fs.Remove(marker));
+  return fs.SyncDirectory(environment.spaces_directory);
+}
+
+Status SpaceImpl::Start(std::unique_ptr<wal::Log> log, bool epoch_begun) {
+  core_.log = std::move(log);
+  core_.epoch_begun = epoch_begun;
   core_.incarnation = core_.log->incarnation();
   RETURN_IF_ERROR(ReadSettings());
   RETURN_IF_ERROR(CheckNotDeleted());

@@ -5,6 +5,7 @@
 
 #include "engram/base/thread_annotations.h"
 #include "engram/model/episode.h"
+#include "engram/space/space_impl.h"
 
 namespace engram::space {
 namespace {
@@ -43,10 +44,15 @@ class RegistryImpl : public Registry {
     ASSIGN_OR_RETURN(const auto names, fs.List(environment_.spaces_directory));
     MutexLock lock(mutex_);
     for (const std::string& name : names) {
-      if (name.starts_with('.')) {  // never finished, or not wanted any more
+      if (model::CheckSpaceId(name).ok()) slots_[name] = std::make_shared<Slot>();
+    }
+    for (const std::string& name : names) {
+      if (name.starts_with(kDeleted)) {
         RETURN_IF_ERROR(fs.RemoveAll(env::JoinPath(environment_.spaces_directory, name)));
-      } else if (model::CheckSpaceId(name).ok()) {
-        slots_[name] = std::make_shared<Slot>();
+      } else if (name.starts_with(kUnfinished)) {
+        const std::string id = name.substr(kUnfinished.size());
+        RETURN_IF_ERROR(RemoveUnfinished(environment_, id));
+        slots_.erase(id);
       }
     }
     return OkStatus();

@@ -16,7 +16,7 @@ class SpaceImpl : public Space, public std::enable_shared_from_this<SpaceImpl> {
   explicit SpaceImpl(const SpaceEnvironment& environment, const std::string& id);
   ~SpaceImpl() override;
   // Once, before anything else.
-  Status Start();  // open.cc
+  Status Start(std::unique_ptr<wal::Log> log, bool epoch_begun);  // open.cc
   Status Close() override;
 
   const std::string& id() const override { return core_.id; }
@@ -69,5 +69,10 @@ class SpaceImpl : public Space, public std::enable_shared_from_this<SpaceImpl> {
 // The log's options for a space whose files are in `directory`.
 wal::LogOptions LogOptionsOf(const SpaceEnvironment& environment, const std::string& id,
                              const std::string& directory);
+
+// A space that is being made has a marker beside it: a directory of this prefix and its name.
+inline constexpr std::string_view kUnfinished = ".new-";
+// Removes what a creation left that never came to its end, if there is such a thing.
+Status RemoveUnfinished(const SpaceEnvironment& environment, const std::string& id);
 
 }  // namespace engram::space

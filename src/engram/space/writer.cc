@@ -147,9 +147,9 @@ Status Writer::TakeRoom(uint64_t bytes) {
 }
 
 Status Writer::EnsureEpoch() {
-  if (epoch_begun_) return OkStatus();
+  if (core_.epoch_begun) return OkStatus();
   ASSIGN_OR_RETURN(TailEntryPtr entry, BeginNextEpoch(core_));
-  epoch_begun_ = true;
+  core_.epoch_begun = true;
   const Position position{entry->change.epoch, entry->sequence()};
   core_.Apply(std::move(entry));
   core_.visible.Advance(position);

@@ -61,7 +61,6 @@ class Writer {
   std::condition_variable_any drained_;
   IdTable ids_;              // Resolve, Note and Settle under mutex_
   KeyTable keys_;            // Resolve, Note, Settle and ForgetThrough under mutex_
-  bool epoch_begun_ GUARDED_BY(mutex_) = false;
   bool deleted_ GUARDED_BY(mutex_) = false;
   size_t in_flight_ GUARDED_BY(mutex_) = 0;
   // Of everything appended.
