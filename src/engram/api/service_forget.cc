@@ -86,6 +86,13 @@ v1::ForgetResponse DryRun(const v1::ForgetRequest& request, const std::vector<st
   return response;
 }
 
+v1::ForgetResponse NothingForgotten(const v1::ForgetRequest& request) {
+  v1::ForgetResponse response = DryRun(request, {});
+  response.set_dry_run(false);
+  response.mutable_write()->set_outcome(v1::WRITE_OUTCOME_UNCHANGED);
+  return response;
+}
+
 // Those of the ids that exist: what a dry run by ids would touch.
 Result<std::vector<std::string>> Existing(space::View& view, const v1::ForgetRequest& request) {
   std::vector<std::string> existing;
@@ -138,18 +145,15 @@ void ServiceImpl::Forget(const CallContext& context, v1::ForgetRequest request,
   OnSpace(context, field, std::move(*reply),
           [this, at_once, context, request = std::move(request)](
               const SpacePtr& space, Reply<v1::ForgetResponse> answer) mutable {
-            if (at_once) return ForgetIds(space, request, UniqueIds(request), std::move(answer));
+            if (at_once) {
+              return space->Forget(CommandOf(request, UniqueIds(request)), std::move(answer));
+            }
             OnReader(context, std::move(answer),
                      [this, space, context, request = std::move(request)](
                          Reply<v1::ForgetResponse> last) mutable {
                        ForgetSelected(space, context, std::move(request), std::move(last));
                      });
           });
-}
-
-void ServiceImpl::ForgetIds(SpacePtr space, const v1::ForgetRequest& request,
-                            std::vector<std::string> ids, Reply<v1::ForgetResponse> reply) {
-  space->Forget(CommandOf(request, std::move(ids)), std::move(reply));
 }
 
 void ServiceImpl::ForgetSelected(SpacePtr space, const CallContext& context,
@@ -163,16 +167,20 @@ void ServiceImpl::ForgetSelected(SpacePtr space, const CallContext& context,
   if (!ids.ok()) return reply(ids.status());
   if (request.dry_run()) return reply(DryRun(request, *ids));
   view = Status(Reason::IO, "released");  // not held while the write is on its way
+  if (ids->empty() && request.expected_count() == 0) return reply(NothingForgotten(request));
   if (ids->size() == request.expected_count()) {
-    request.set_allow_missing(true);  // what others deleted since then needs no forgetting
-    return ForgetIds(space, request, std::move(*ids), std::move(reply));
+    space::ForgetCommand command = CommandOf(request, std::move(*ids));
+    command.allow_missing = true;  // what others deleted since then needs no forgetting
+    return space->Forget(std::move(command), std::move(reply));
   }
   const Status changed = CountChanged(request.expected_count(), ids->size());
   if (request.options().idempotency_key().empty()) return reply(changed);
-  // A repeat finds fewer than the first time: the key may know the first answer.
-  request.mutable_options()->set_validate_only(true);
-  request.set_allow_missing(true);
-  ForgetIds(space, request, {}, [reply, changed](Result<v1::ForgetResponse> first) {
+  // A repeat finds fewer than the first time: the key may know the first answer. The command that
+  // asks names an id that is nobody's and writes nothing.
+  space::ForgetCommand ask = CommandOf(request, {"-"});
+  ask.options.set_validate_only(true);
+  ask.allow_missing = true;
+  space->Forget(std::move(ask), [reply, changed](Result<v1::ForgetResponse> first) {
     const bool repeated = first.ok() && first->write().outcome() == v1::WRITE_OUTCOME_REPEATED;
     if (repeated || (!first.ok() && first.status().reason() == Reason::IDEMPOTENCY_KEY_REUSED)) {
       return reply(std::move(first));

@@ -113,8 +113,6 @@ class ServiceImpl : public Service {
   Result<v1::Space> MakeSpace(const v1::CreateSpaceRequest& request);
   Result<v1::IntrospectResponse> Inspect(const std::string& only, const v1::IntrospectRequest& request);
   v1::Space DescribeById(const std::string& id);
-  void ForgetIds(SpacePtr space, const v1::ForgetRequest& request, std::vector<std::string> ids,
-                 Reply<v1::ForgetResponse> reply);
   void ForgetSelected(SpacePtr space, const CallContext& context, v1::ForgetRequest request,
                       Reply<v1::ForgetResponse> reply);
 
