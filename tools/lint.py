@@ -3,7 +3,7 @@
 
 Lines of at most 100 columns, files of at most 500 lines, functions of at most 70; a header begins
 with what it is and has #pragma once; no marks of unfinished work, no trailing blanks, no tabs, no
-test that sleeps, no path of one machine.
+test that sleeps, no path of one machine, no metric that nobody feeds.
 """
 import pathlib
 import re
@@ -93,8 +93,23 @@ def check_file(path, text):
         yield from check_functions(text)
 
 
+def check_metrics_are_fed(root):
+    """Each row of metrics.def is named by code outside of obs."""
+    table = root / "src/engram/obs/metrics.def"
+    if not table.exists():
+        return
+    used = set()
+    for path in source_tree.files(root / "src/engram"):
+        if path.suffix == ".cc" and path.parts[0] != "obs" and not is_test(path):
+            text = (root / "src/engram" / path).read_text(errors="replace")
+            used.update(re.findall(r"\bMetric::(k\w+)", text))
+    for row in re.findall(r"^ENGRAM_METRIC\((k\w+)", table.read_text(), re.MULTILINE):
+        if row not in used:
+            yield f"src/engram/obs/metrics.def:1: nobody feeds {row}"
+
+
 def check(root):
-    problems = []
+    problems = list(check_metrics_are_fed(root))
     for path in source_tree.files(root):
         if path.suffix not in TEXT and path.name not in ("Makefile", "Dockerfile"):
             continue
@@ -129,6 +144,11 @@ def self_test():
         "sleep in Python": ({"tests/a.py": "time.sleep(5)\n"}, "a test that sleeps"),
         "look again soon": ({"tests/a.py": "time.sleep(0.05)\n"}, None),
         "machine": ({"a.md": "see /wo" + "rk/x\n"}, "a path of one machine"),
+        "unfed": ({"src/engram/obs/metrics.def": "ENGRAM_METRIC(kA,\nENGRAM_METRIC(kB,\n",
+                   "src/engram/api/a.cc": "F(Metric::kA);\n",
+                   "src/engram/obs/b.cc": "F(Metric::kB);\n"}, "nobody feeds kB"),
+        "fed": ({"src/engram/obs/metrics.def": "ENGRAM_METRIC(kA,\n",
+                 "src/engram/api/a.cc": "F(Metric::kA);\n"}, None),
         "anybody's home": ({"a.md": "see /home/you/x and a/work/b\n"}, None),
     }, check)
 

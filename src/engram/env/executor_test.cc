@@ -3,6 +3,7 @@
 #include <atomic>
 #include <future>
 #include <latch>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -45,6 +46,24 @@ TEST(ThreadPoolTest, EndsAfterWhatIsQueuedAndWhatThatPosts) {
   }
   pool.reset();
   EXPECT_EQ(ran, 200);
+}
+
+// The last task waits for one that it posts while the pool ends: another thread must still be
+// there.
+TEST(ThreadPoolTest, ThreadsStayWhileATaskRuns) {
+  auto ending = std::make_shared<int>();  // dropped with the delayed task, when the end begins
+  std::future_status waited = std::future_status::timeout;
+  auto pool = MakeThreadPool("test", 2);
+  pool->PostAfter(seconds(3600), [ending] {});
+  pool->Post([&waited, posts = pool.get(), dropped = std::weak_ptr<int>(ending)] {
+    while (!dropped.expired()) std::this_thread::yield();
+    std::promise<void> done;
+    posts->Post([&done] { done.set_value(); });
+    waited = done.get_future().wait_for(seconds(30));
+  });
+  ending.reset();
+  pool.reset();
+  EXPECT_EQ(waited, std::future_status::ready);
 }
 
 TEST(ThreadPoolTest, DelayedTasksRunEvenWhenTheTimerAlreadyWaits) {
