@@ -1,7 +1,7 @@
 # engram_module(name DEPS a b LINK targets TEST_LINK targets)
 #
-# One folder of src/engram: a static library engram_<name> of every .cc that is not a test, bench
-# or fuzzer; a link test that loads the library whole with nothing but its declared dependencies,
+# One folder of src/engram: a static library engram_<name> of every .cc that is not a test,
+# a fuzzer or a main; a link test that loads the library whole with nothing but its declared dependencies,
 # so that an undeclared use fails; and one test program <name>_test of its *_test.cc files.
 include(GoogleTest)
 
@@ -10,7 +10,7 @@ function(engram_module name)
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz|main)\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_(test|fuzz|main)\\.cc$")
 
   add_library(engram_${name} STATIC ${sources})
   target_include_directories(engram_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)

@@ -17,6 +17,7 @@ constexpr Bench kBenches[] = {
     {"wal", "group commit against a bare write and fdatasync", BenchWal},
     {"remember", "writes through gRPC against an empty RPC", BenchRemember},
     {"recall", "exact scan against memory bandwidth; recall through gRPC", BenchRecall},
+    {"index", "the catalog against bare SQLite", BenchIndex},
     {"restart", "kill -9 with many entries, until ready again", BenchRestart},
     {"spaces", "many spaces on disk: start and memory", BenchSpaces},
 };

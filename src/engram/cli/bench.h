@@ -22,6 +22,8 @@ Status BenchWal(const BenchOptions& options);
 Status BenchRemember(const BenchOptions& options);
 // Exact scan against memory bandwidth, and recall through the door.
 Status BenchRecall(const BenchOptions& options);
+// Rows into the catalog against bare SQLite; a look-up; rows read back at opening.
+Status BenchIndex(const BenchOptions& options);
 // kill -9 with 1,000,000 small entries, and the time until the server is ready again.
 Status BenchRestart(const BenchOptions& options);
 // 10,000 spaces on disk: start and resident memory.
