@@ -195,6 +195,7 @@ TEST(CatalogCrash, AFailedSyncGivesTheFileUp) {
     for (int step = 0; step < 150 && status.ok(); ++step) status = life.Step();
     if (fs.Struck() == 0) continue;
     ++given_up;
+    ASSERT_FALSE(status.ok());
     EXPECT_EQ(status.reason(), Reason::IO) << status.ToString();
     EXPECT_FALSE(life.Step().ok());
     // Readers go on; a power cut now, or the next opening, finds an empty catalog or a whole one.

@@ -10,16 +10,9 @@
 #include "engram/base/status.h"
 #include "engram/env/clock.h"
 #include "engram/env/file_system.h"
+#include "engram/index/measurement.h"
 
 namespace engram::index {
-
-struct Measurement {
-  std::string name;
-  double value = 0;
-  std::string unit;
-  double ratio = 0;     // to what it was held against; 0 when to nothing
-  std::string against;  // in words
-};
 
 struct VectorMeasureOptions {
   uint64_t vectors = 100'000;
