@@ -38,6 +38,18 @@ int FreePort(int wanted) {
   return port;
 }
 
+// Somebody accepts connections there.
+bool Listening(const std::string& address) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+  const bool accepted = connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+  close(fd);
+  return accepted;
+}
+
 std::string Local(int port) {
   return "127.0.0.1:" + std::to_string(port);
 }
@@ -102,12 +114,15 @@ bool ServerProcess::Ended() {
 }
 
 Status ServerProcess::WaitReady(env::Duration limit) {
-  Client client({.servers = addresses_.grpc, .timeout = std::chrono::milliseconds(500)});
   const env::Instant until = env::SystemClock().Now() + limit;
   while (!Ended() && env::SystemClock().Now() < until) {
+    if (!Listening(addresses_.grpc)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      continue;
+    }
+    Client client({.servers = addresses_.grpc, .timeout = std::chrono::seconds(1)});
     Result<bool> serving = client.Serving("");
     if (serving.ok() && *serving) return OkStatus();
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   return Status(Reason::CONNECTION_TIMEOUT, "The server at " + addresses_.grpc + " is not ready.")
       .Suggest(pid_ < 0 ? "it has ended: see its log" : "see its log");

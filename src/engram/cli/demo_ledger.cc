@@ -19,7 +19,9 @@ uint64_t ContentDigest(const v1::Episode& episode) {
   given.clear_embedding_model();
   given.clear_event_time();
   given.mutable_event_time()->set_text(episode.event_time().text());
-  given.mutable_event_time()->set_zone(episode.event_time().zone());
+  if (given.memory_type() == v1::MEMORY_TYPE_UNSPECIFIED) {
+    given.set_memory_type(v1::MEMORY_TYPE_EPISODIC);
+  }
   return Hash64(model::Encode(given));
 }
 

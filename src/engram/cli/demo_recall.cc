@@ -53,7 +53,7 @@ Status Demo::RecallAll() {
   RETURN_IF_ERROR(RecallOne("like the first result (embedding)", like));
 
   v1::RecallRequest none;
-  none.mutable_query()->set_text("Anna's quarterly marzipan tasting in Lübeck");
+  none.mutable_query()->set_text("quarterly marzipan tasting in Lübeck");
   return RecallOne("\"" + none.query().text() + "\"", none);
 }
 

@@ -9,7 +9,7 @@
 
 namespace engram::cli {
 namespace {
-constexpr size_t kNameColumns = 13, kWhatColumns = 37, kResultColumns = 40;
+constexpr size_t kNameColumns = 14, kWhatColumns = 37, kResultColumns = 32;
 }
 
 DemoReport::DemoReport() {
@@ -30,11 +30,11 @@ void DemoReport::Print(const std::string& name, const std::string& text, const s
 
 void DemoReport::Row(const std::string& name, const std::string& what, const std::string& result,
                      env::Duration took) {
-  Print(name, Pad(what, kWhatColumns) + result, FormatTook(took));
+  Print(name, Pad(OneLine(what, kWhatColumns - 1), kWhatColumns) + result, FormatTook(took));
 }
 
 void DemoReport::Row(const std::string& name, const std::string& what, const std::string& result) {
-  Print(name, Pad(what, kWhatColumns) + result, "");
+  Print(name, Pad(OneLine(what, kWhatColumns - 1), kWhatColumns) + result, "");
 }
 
 void DemoReport::Line(const std::string& text) {
