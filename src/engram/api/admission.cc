@@ -7,7 +7,7 @@
 namespace engram::api {
 
 Admission::Admission(runtime::Node& node, const ServiceOptions& options)
-    : node_(node), options_(options) {
+    : node_(node), options_(options), gauge_(node.metrics().gauge(obs::Metric::kRequestsInFlight)) {
   for (const std::string_view method :
        {"Remember", "RememberBatch", "Experience", "Update", "Forget", "Restore", "Recall",
         "Reminisce", "Get", "List", "CreateSpace", "GetSpace", "ListSpaces", "DeleteSpace",
@@ -25,14 +25,14 @@ Status Admission::Enter(std::string_view method) {
     refused = Status(Reason::SHUTTING_DOWN, "The server is shutting down.")
                   .Suggest("send it to another node, or try again when it is back");
   } else if (before >= options_.requests_in_flight_max) {
-    refused = Status(Reason::OVERLOADED, "The server works on " + std::to_string(before) +
-                                             " requests already.")
+    refused = Status(Reason::OVERLOADED,
+                     "The server works on " + std::to_string(before) + " requests already.")
                   .Expected("at most " + std::to_string(options_.requests_in_flight_max))
                   .Suggest("wait, then send fewer at once, or batches")
                   .With("limit", static_cast<uint64_t>(options_.requests_in_flight_max))
                   .With("retry_after_ms", 100);
   }
-  node_.metrics().gauge(obs::Metric::kRequestsInFlight).Add(1);
+  gauge_.Add(1);
   if (refused.ok()) return refused;
   Count(method, refused, env::Duration::zero());
   Release();
@@ -47,7 +47,7 @@ void Admission::Leave(const Ticket& ticket, const Status& status) {
 }
 
 void Admission::Release() {
-  node_.metrics().gauge(obs::Metric::kRequestsInFlight).Add(-1);
+  gauge_.Add(-1);
   in_flight_.fetch_sub(1);
 }
 

@@ -1,6 +1,6 @@
-// The gate that every call passes: refuses while the node shuts down and above the bound of requests
-// in flight, counts and times each call, and logs the slow ones (their names and times, never a text
-// of theirs). Thread-safe.
+// The gate that every call passes: refuses while the node shuts down and above the bound of
+// requests in flight, counts and times each call, and logs the slow ones (their names and times,
+// never a text of theirs). Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,7 @@
 
 namespace engram::obs {
 class Counter;
+class Gauge;
 class Histogram;
 }  // namespace engram::obs
 
@@ -44,6 +45,7 @@ class Admission {
 
   runtime::Node& node_;
   const ServiceOptions options_;
+  obs::Gauge& gauge_;
   std::map<std::string_view, Handles> handles_;  // by method; complete after the constructor
   std::atomic<int> in_flight_{0};
 };

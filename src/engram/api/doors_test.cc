@@ -1,12 +1,12 @@
 // Both doors over real sockets: what only sockets can show.
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <thread>
 
 #include "engram/api/errors.h"
 #include "engram/api/grpc_server.h"
@@ -96,7 +96,8 @@ TEST_F(GrpcDoorTest, MalformedAndOversizedMessagesAreRefusedAndTheRestServed) {
   EXPECT_EQ(FromGrpc(not_utf8).reason(), Reason::INVALID_REQUEST) << not_utf8.error_message();
   const grpc::Status large = Raw("/engram.v1.EngramService/Remember", std::string(1'500'000, '\0'));
   EXPECT_EQ(FromGrpc(large).reason(), Reason::TOO_LARGE) << large.error_message();
-  const grpc::Status larger = Raw("/engram.v1.EngramService/Remember", std::string(5'000'000, '\0'));
+  const grpc::Status larger =
+      Raw("/engram.v1.EngramService/Remember", std::string(5'000'000, '\0'));
   EXPECT_EQ(FromGrpc(larger).reason(), Reason::TOO_LARGE) << larger.error_message();
   const grpc::Status unknown = Raw("/engram.v1.EngramService/Nothing", "");
   EXPECT_EQ(unknown.error_code(), grpc::StatusCode::UNIMPLEMENTED);
@@ -186,7 +187,8 @@ TEST_F(GrpcDoorTest, HealthHasTheNamesOfTheDocumentation) {
     request.set_service(service);
     grpc::health::v1::HealthCheckResponse response;
     const grpc::Status status = health->Check(&context, request, &response);
-    return status.ok() ? static_cast<int>(response.status()) : -static_cast<int>(status.error_code());
+    return status.ok() ? static_cast<int>(response.status())
+                       : -static_cast<int>(status.error_code());
   };
   EXPECT_EQ(check(""), grpc::health::v1::HealthCheckResponse::SERVING);
   EXPECT_EQ(check("engram.primary"), grpc::health::v1::HealthCheckResponse::SERVING);
@@ -276,8 +278,9 @@ TEST_F(HttpDoorTest, RemembersAndRecalls) {
 
 TEST_F(HttpDoorTest, ADeleteWithoutABodyIsAnsweredAtOnce) {
   ASSERT_TRUE(node_.Remember("a", "x").ok());
-  EXPECT_THAT(Exchange("DELETE /api/v1/memories/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
-              StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(
+      Exchange("DELETE /api/v1/memories/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+      StartsWith("HTTP/1.1 200"));
 }
 
 TEST_F(HttpDoorTest, BadRequestsAreRefusedAndTheRestServed) {
@@ -285,12 +288,14 @@ TEST_F(HttpDoorTest, BadRequestsAreRefusedAndTheRestServed) {
   EXPECT_THAT(Post("/api/v1/memories/remember", large), HasSubstr("\"TOO_LARGE\""));
   EXPECT_THAT(Exchange("POST /api/v1/memories/remember HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-                       "200000\r\n" + large + "\r\n0\r\n\r\n"),
+                       "200000\r\n" +
+                       large + "\r\n0\r\n\r\n"),
               HasSubstr("\"TOO_LARGE\""));
   EXPECT_THAT(Post("/api/v1/memories/remember", "x", "Content-Encoding: gzip\r\n"),
               HasSubstr("HTTP/1.1 415"));
   EXPECT_THAT(Exchange("nonsense\r\n\r\n"), HasSubstr("HTTP/1.1 400"));
-  EXPECT_THAT(Exchange("GET /" + std::string(9000, 'x') + " HTTP/1.1\r\n\r\n"), HasSubstr("HTTP/1.1 414"));
+  EXPECT_THAT(Exchange("GET /" + std::string(9000, 'x') + " HTTP/1.1\r\n\r\n"),
+              HasSubstr("HTTP/1.1 414"));
   EXPECT_THAT(Exchange("BREW /pot HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
               HasSubstr("HTTP/1.1 40"));
   EXPECT_THAT(Exchange("GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),

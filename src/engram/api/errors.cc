@@ -10,8 +10,8 @@
 namespace engram::api {
 namespace {
 
-constexpr size_t kTextBytes = 1200;   // of a whole error in a header, where a byte may take three
-constexpr size_t kPartBytes = 2000;   // of one part in a body
+constexpr size_t kTextBytes = 1200;  // of a whole error in a header, where a byte may take three
+constexpr size_t kPartBytes = 2000;  // of one part in a body
 constexpr size_t kFactBytes = 200;
 constexpr std::string_view kTypePrefix = "type.googleapis.com/";
 
@@ -83,12 +83,23 @@ std::string_view RetryText(Retry retry) {
 }
 
 std::string_view CodeName(Code code) {
-  constexpr std::string_view kNames[] = {
-      "OK",           "CANCELLED",        "UNKNOWN",           "INVALID_ARGUMENT",
-      "DEADLINE_EXCEEDED", "NOT_FOUND",   "ALREADY_EXISTS",    "PERMISSION_DENIED",
-      "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",  "OUT_OF_RANGE",
-      "UNIMPLEMENTED", "INTERNAL",        "UNAVAILABLE",       "DATA_LOSS",
-      "UNAUTHENTICATED"};
+  constexpr std::string_view kNames[] = {"OK",
+                                         "CANCELLED",
+                                         "UNKNOWN",
+                                         "INVALID_ARGUMENT",
+                                         "DEADLINE_EXCEEDED",
+                                         "NOT_FOUND",
+                                         "ALREADY_EXISTS",
+                                         "PERMISSION_DENIED",
+                                         "RESOURCE_EXHAUSTED",
+                                         "FAILED_PRECONDITION",
+                                         "ABORTED",
+                                         "OUT_OF_RANGE",
+                                         "UNIMPLEMENTED",
+                                         "INTERNAL",
+                                         "UNAVAILABLE",
+                                         "DATA_LOSS",
+                                         "UNAUTHENTICATED"};
   return kNames[static_cast<int>(code)];
 }
 
@@ -101,7 +112,9 @@ uint64_t RetryAfterMs(const Status& status) {
   return status.reason() == Reason::OVERLOADED ? 100 : 1000;
 }
 
-std::string ErrorText(const Status& status) { return CutText(status.ToString(), kTextBytes); }
+std::string ErrorText(const Status& status) {
+  return CutText(status.ToString(), kTextBytes);
+}
 
 std::string EncodeErrorDetails(const Status& status) {
   google::rpc::Status details;
@@ -136,8 +149,9 @@ std::string ProblemJson(const Status& status, std::string_view instance,
   const ReasonInfo& info = InfoOf(status.reason());
   if (http_status == 0) http_status = info.http_status;
   const std::string name(info.name);
-  std::string json = "{\"type\":\"urn:engram:error:" + name + "\",\"title\":" +
-                     JsonString(info.title) + ",\"status\":" + std::to_string(http_status);
+  std::string json = "{\"type\":\"urn:engram:error:" + name +
+                     "\",\"title\":" + JsonString(info.title) +
+                     ",\"status\":" + std::to_string(http_status);
   AppendPart("detail", status.message(), &json);
   AppendPart("instance", CutText(instance, 300), &json);
   AppendPart("reason", name, &json);
@@ -168,10 +182,13 @@ v1::ItemError ToItemError(const Status& status) {
 std::string ErrorsReference() {
   std::string page =
       "# Errors\n\n"
-      "Every error has one of these reasons. Over gRPC it is `google.rpc.ErrorInfo.reason` (domain\n"
+      "Every error has one of these reasons. Over gRPC it is `google.rpc.ErrorInfo.reason` "
+      "(domain\n"
       "`engram`) of a status with the code below; over HTTP it is `reason` of an\n"
-      "`application/problem+json` body; the command ends with the exit code. The text has up to four\n"
-      "parts: what happened, what was expected, a suggestion, an example. *Retry* says what a client\n"
+      "`application/problem+json` body; the command ends with the exit code. The text has up to "
+      "four\n"
+      "parts: what happened, what was expected, a suggestion, an example. *Retry* says what a "
+      "client\n"
       "may do with the same request. How errors travel: `docs/api.md`.\n\n"
       "This page is made from `src/engram/base/reasons.def` and compared with it by a test.\n\n"
       "| reason | meaning | gRPC | HTTP | exit | retry |\n|---|---|---|---|---|---|\n";

@@ -1,10 +1,10 @@
 #include "engram/api/errors.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <fstream>
 #include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "engram/api/json_value.h"
 

@@ -1,9 +1,9 @@
 #include "engram/api/grpc_server.h"
 
+#include <mutex>
+
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
-
-#include <mutex>
 
 #include "engram/api/grpc_support.h"
 #include "engram/api/health.h"

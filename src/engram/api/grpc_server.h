@@ -1,6 +1,6 @@
-// The gRPC door: engram.v1.EngramService, grpc.health.v1.Health and reflection on one port. Calls are
-// served by gRPC's own threads through its callback interface, so that a write that waits for the
-// disk holds no thread. Thread-safe.
+// The gRPC door: engram.v1.EngramService, grpc.health.v1.Health and reflection on one port. Calls
+// are served by gRPC's own threads through its callback interface, so that a write that waits for
+// the disk holds no thread. Thread-safe.
 #pragma once
 
 #include <memory>

@@ -10,8 +10,8 @@ using grpc::ByteBuffer;
 using grpc::CallbackServerContext;
 using Calls = v1::EngramService;
 
-// Every method goes through gRPC's callback interface. Those that are refused keep their types; of the
-// others we parse the bytes ourselves.
+// Every method goes through gRPC's callback interface. Those that are refused keep their types; of
+// the others we parse the bytes ourselves.
 #define TYPED(name, base) Calls::WithCallbackMethod_##name<base>
 #define RAW(name, base) Calls::WithRawCallbackMethod_##name<base>
 using T1 = TYPED(ObserveStream, Calls::Service);
@@ -58,10 +58,10 @@ class EngramServiceDoor : public RawService {
  public:
   explicit EngramServiceDoor(GrpcDoor& door) : door_(door) {}
 
-#define UNARY(Name, Request, Response)                                                   \
-  grpc::ServerUnaryReactor* Name(CallbackServerContext* context, const ByteBuffer* in,   \
-                                 ByteBuffer* out) override {                             \
-    return Unary<v1::Request, v1::Response>(context, in, out, &api::Service::Name);           \
+#define UNARY(Name, Request, Response)                                                 \
+  grpc::ServerUnaryReactor* Name(CallbackServerContext* context, const ByteBuffer* in, \
+                                 ByteBuffer* out) override {                           \
+    return Unary<v1::Request, v1::Response>(context, in, out, &api::Service::Name);    \
   }
   UNARY(Remember, RememberRequest, RememberResponse)
   UNARY(RememberBatch, RememberBatchRequest, RememberBatchResponse)
@@ -85,26 +85,26 @@ class EngramServiceDoor : public RawService {
     return NewRememberStream(door_, *context);
   }
 
-#define REFUSED_UNARY(Name, Request, Response, hint)                                         \
-  grpc::ServerUnaryReactor* Name(CallbackServerContext* context, const v1::Request*,         \
-                                 v1::Response*) override {                                   \
-    (void)MakeCallContext(door_, *context);                                                  \
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();                           \
-    reactor->Finish(ToGrpc(Unimplemented(#Name, "", hint)));                                 \
-    return reactor;                                                                          \
+#define REFUSED_UNARY(Name, Request, Response, hint)                                 \
+  grpc::ServerUnaryReactor* Name(CallbackServerContext* context, const v1::Request*, \
+                                 v1::Response*) override {                           \
+    (void)MakeCallContext(door_, *context);                                          \
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();                   \
+    reactor->Finish(ToGrpc(Unimplemented(#Name, "", hint)));                         \
+    return reactor;                                                                  \
   }
-#define REFUSED_READER(Name, Request, Response, hint)                                        \
-  grpc::ServerWriteReactor<v1::Response>* Name(CallbackServerContext* context,               \
-                                               const v1::Request*) override {                \
-    (void)MakeCallContext(door_, *context);                                                  \
-    return new Refusal<grpc::ServerWriteReactor<v1::Response>>(Unimplemented(#Name, "", hint)); \
+#define REFUSED_READER(Name, Request, Response, hint)                                              \
+  grpc::ServerWriteReactor<v1::Response>* Name(CallbackServerContext* context, const v1::Request*) \
+      override {                                                                                   \
+    (void)MakeCallContext(door_, *context);                                                        \
+    return new Refusal<grpc::ServerWriteReactor<v1::Response>>(Unimplemented(#Name, "", hint));    \
   }
-#define REFUSED_BIDI(Name, Request, Response, hint)                                          \
-  grpc::ServerBidiReactor<v1::Request, v1::Response>* Name(CallbackServerContext* context)   \
-      override {                                                                             \
-    (void)MakeCallContext(door_, *context);                                                  \
-    return new Refusal<grpc::ServerBidiReactor<v1::Request, v1::Response>>(                  \
-        Unimplemented(#Name, "", hint));                                                     \
+#define REFUSED_BIDI(Name, Request, Response, hint)                                        \
+  grpc::ServerBidiReactor<v1::Request, v1::Response>* Name(CallbackServerContext* context) \
+      override {                                                                           \
+    (void)MakeCallContext(door_, *context);                                                \
+    return new Refusal<grpc::ServerBidiReactor<v1::Request, v1::Response>>(                \
+        Unimplemented(#Name, "", hint));                                                   \
   }
   REFUSED_BIDI(ObserveStream, ObservationRequest, ObservationResponse,
                "StreamingRemember stores a stream; give keys to repeat safely")

@@ -2,9 +2,9 @@
 // stream (or 64 MiB) are held; beyond, nothing more is read until the oldest is answered, which the
 // client feels as back-pressure. A refused item carries its error, and the stream goes on.
 //
-// Invariants: the answers go out in the order of their requests; one read and one write are under way
-// at most; the stream ends only when no request of it is under way in the service, so a callback
-// always finds it alive.
+// Invariants: the answers go out in the order of their requests; one read and one write are under
+// way at most; the stream ends only when no request of it is under way in the service, so a
+// callback always finds it alive.
 #include <deque>
 
 #include "engram/api/grpc_support.h"
@@ -97,8 +97,8 @@ class RememberStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::By
     return first_ + held_.size() - 1;
   }
 
-  // Changes the state, and ends the stream when it is over. gRPC may delete `this` on another thread
-  // as soon as Finish is called, so nothing of it is touched afterwards.
+  // Changes the state, and ends the stream when it is over. gRPC may delete `this` on another
+  // thread as soon as Finish is called, so nothing of it is touched afterwards.
   template <class How>
   void Change(How how) {
     bool over = false, cancelled = false;
@@ -155,7 +155,7 @@ class RememberStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::By
   std::deque<Held> held_ GUARDED_BY(mutex_);
   uint64_t first_ GUARDED_BY(mutex_) = 0;  // number of held_.front()
   size_t held_bytes_ GUARDED_BY(mutex_) = 0;
-  int under_way_ GUARDED_BY(mutex_) = 0;   // in the service
+  int under_way_ GUARDED_BY(mutex_) = 0;  // in the service
   bool reading_ GUARDED_BY(mutex_) = true;
   bool writing_ GUARDED_BY(mutex_) = false;
   bool reads_over_ GUARDED_BY(mutex_) = false;

@@ -33,7 +33,8 @@ CallContext MakeCallContext(GrpcDoor& door, grpc::CallbackServerContext& context
   call.space_header = MetadataOf(context, "x-engram-memory-space");
   call.space_header_short = MetadataOf(context, "x-memory-space");
   env::Duration left = door.options.request_timeout;
-  if (const auto deadline = context.deadline(); deadline != std::chrono::system_clock::time_point::max()) {
+  if (const auto deadline = context.deadline();
+      deadline != std::chrono::system_clock::time_point::max()) {
     left = deadline - std::chrono::system_clock::now();
   }
   // A client's "for ever" must not overflow.

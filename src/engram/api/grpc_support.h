@@ -3,12 +3,12 @@
 // only files that see gRPC's headers.
 #pragma once
 
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/impl/codegen/proto_utils.h>
-
 #include <atomic>
 #include <memory>
 #include <string>
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include "engram/api/errors.h"
 #include "engram/api/grpc_server.h"
@@ -41,7 +41,8 @@ Status ParseMessage(const grpc::ByteBuffer& bytes, size_t limit, Request* reques
 
 template <class Response>
 Status SerializeMessage(const Response& response, size_t limit, grpc::ByteBuffer* bytes) {
-  if (const size_t size = response.ByteSizeLong(); size > limit) return MessageTooLarge(size, limit);
+  if (const size_t size = response.ByteSizeLong(); size > limit)
+    return MessageTooLarge(size, limit);
   bool own = false;
   (void)grpc::SerializationTraits<Response>::Serialize(response, bytes, &own);
   return OkStatus();

@@ -34,7 +34,9 @@ inline Status TimedOut(bool write) {
 }
 
 template <class Request>
-constexpr bool kIsWrite = requires(Request request) { request.mutable_options(); };
+constexpr bool kIsWrite = requires(Request request) {
+  request.mutable_options();
+};
 
 // Idempotency-Key and Engram-At-Least.
 template <class Request>
@@ -82,7 +84,8 @@ HttpResponse JsonReply(const Response& message) {
   HttpResponse response;
   response.body = MessageToJson(message);
   if constexpr (requires { message.write().token(); }) {
-    if (!message.write().token().empty()) response.headers["Engram-Token"] = message.write().token();
+    if (!message.write().token().empty())
+      response.headers["Engram-Token"] = message.write().token();
   }
   return response;
 }

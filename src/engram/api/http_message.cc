@@ -49,8 +49,8 @@ Result<HttpTarget> ParseTarget(std::string_view text) {
   target.path = path;
   while (!path.empty()) {
     const size_t slash = path.find('/', 1);
-    const std::string_view segment = path.substr(path[0] == '/' ? 1 : 0,
-                                                 slash == std::string_view::npos ? slash : slash - 1);
+    const std::string_view segment =
+        path.substr(path[0] == '/' ? 1 : 0, slash == std::string_view::npos ? slash : slash - 1);
     ASSIGN_OR_RETURN(std::string decoded, Decode(segment, false));
     if (!decoded.empty()) target.segments.push_back(std::move(decoded));
     path.remove_prefix(std::min(slash, path.size()));
@@ -92,7 +92,8 @@ std::optional<double> QueryReader::Number(const std::string& name) {
   if (text.empty()) return std::nullopt;
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !(value > -1e30 && value < 1e30)) {
+  if (error != std::errc() || end != text.data() + text.size() ||
+      !(value > -1e30 && value < 1e30)) {
     Mistake(name, "a number");
     return std::nullopt;
   }
@@ -133,10 +134,9 @@ Status QueryReader::Finish() const {
     std::string list;
     for (const std::string& known : known_) list += (list.empty() ? "" : ", ") + known;
     const std::string shown = CutText(name, 80);
-    Status status =
-        Status(Reason::UNKNOWN_FIELD, "Parameter '" + shown + "' is not known.")
-            .Expected(list.empty() ? "no parameters" : "some of " + list)
-            .With("field", shown);
+    Status status = Status(Reason::UNKNOWN_FIELD, "Parameter '" + shown + "' is not known.")
+                        .Expected(list.empty() ? "no parameters" : "some of " + list)
+                        .With("field", shown);
     const std::string nearest = NearestName(name, known_);
     if (nearest.empty()) return status;
     return std::move(status).Suggest("did you mean '" + nearest + "'?").With("nearest", nearest);
@@ -144,8 +144,8 @@ Status QueryReader::Finish() const {
   return OkStatus();
 }
 
-HttpResponse Problem(const Status& status, const HttpRequest& request, const std::string& request_id,
-                     int http_status) {
+HttpResponse Problem(const Status& status, const HttpRequest& request,
+                     const std::string& request_id, int http_status) {
   HttpResponse response;
   response.status = http_status != 0 ? http_status : InfoOf(status.reason()).http_status;
   response.content_type = "application/problem+json";

@@ -13,9 +13,9 @@
 namespace engram::api {
 
 struct HttpRequest {
-  std::string method;                           // upper case
-  std::string target;                           // path and query, as sent
-  std::map<std::string, std::string> headers;   // names in lower case
+  std::string method;                          // upper case
+  std::string target;                          // path and query, as sent
+  std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
   bool loopback = true;
 
@@ -31,14 +31,14 @@ struct HttpResponse {
 
 // Path and query taken apart, with escapes resolved.
 struct HttpTarget {
-  std::string path;                             // as sent, without the query
+  std::string path;  // as sent, without the query
   std::vector<std::string> segments;
   std::multimap<std::string, std::string> query;
 };
 Result<HttpTarget> ParseTarget(std::string_view target);
 
-// Reads the parameters of a query. Each one that is asked for is known; what is left over at the end
-// is UNKNOWN_FIELD with the nearest known name.
+// Reads the parameters of a query. Each one that is asked for is known; what is left over at the
+// end is UNKNOWN_FIELD with the nearest known name.
 class QueryReader {
  public:
   explicit QueryReader(const HttpTarget& target) : target_(target) {}
@@ -59,7 +59,7 @@ class QueryReader {
   Status mistake_;
 };
 
-HttpResponse Problem(const Status& status, const HttpRequest& request, const std::string& request_id,
-                     int http_status = 0);
+HttpResponse Problem(const Status& status, const HttpRequest& request,
+                     const std::string& request_id, int http_status = 0);
 
 }  // namespace engram::api

@@ -7,7 +7,8 @@
 namespace engram::api {
 namespace {
 
-void AddAll(const std::vector<std::string>& from, google::protobuf::RepeatedPtrField<std::string>* to) {
+void AddAll(const std::vector<std::string>& from,
+            google::protobuf::RepeatedPtrField<std::string>* to) {
   for (const std::string& value : from) *to->Add() = value;
 }
 
@@ -61,7 +62,8 @@ Status ReadReplayCue(QueryReader& query, v1::ReminisceRequest* request) {
   const std::string around = query.Text("around"), where = query.Text("where");
   const std::string about = query.Text("about"), session = query.Text("session");
   const std::vector<std::string> who = query.List("who");
-  const int cues = !around.empty() + !where.empty() + !about.empty() + !session.empty() + !who.empty();
+  const int cues =
+      !around.empty() + !where.empty() + !about.empty() + !session.empty() + !who.empty();
   if (cues > 1) {
     return Status(Reason::INVALID_CUE, "The request holds " + std::to_string(cues) + " cues.")
         .Expected("one of around, where, who, about, session")
@@ -78,8 +80,7 @@ Status ReadReplayCue(QueryReader& query, v1::ReminisceRequest* request) {
 Result<v1::GetResponse> GetOne(Exchange& exchange, v1::GetRequest request) {
   request.add_ids(exchange.id);
   const std::string space = request.memory_space_id();
-  ASSIGN_OR_RETURN(v1::GetResponse found,
-                   CallService(exchange, &Service::Get, std::move(request)));
+  ASSIGN_OR_RETURN(v1::GetResponse found, CallService(exchange, &Service::Get, std::move(request)));
   if (!found.episodes().empty()) return found;
   return Status(Reason::MEMORY_NOT_FOUND, "No memory '" + CutText(exchange.id, 80) + "' is here.")
       .Expected("the id of a stored memory")
@@ -89,7 +90,9 @@ Result<v1::GetResponse> GetOne(Exchange& exchange, v1::GetRequest request) {
 
 }  // namespace
 
-Result<HttpResponse> HttpRecall(Exchange& exchange) { return Forward(exchange, &Service::Recall); }
+Result<HttpResponse> HttpRecall(Exchange& exchange) {
+  return Forward(exchange, &Service::Recall);
+}
 
 Result<HttpResponse> HttpRecallByQuery(Exchange& exchange) {
   QueryReader query(exchange.target);

@@ -31,8 +31,9 @@ Status NoSuchPath(const std::string& path) {
   std::vector<std::string> known;
   for (const Route& route : Routes()) known.emplace_back(route.path);
   const std::string nearest = NearestName(path, known);
-  Status status = Status(Reason::INVALID_REQUEST, "There is nothing at '" + CutText(path, 120) + "'.")
-                      .Expected("a path of /openapi.json");
+  Status status =
+      Status(Reason::INVALID_REQUEST, "There is nothing at '" + CutText(path, 120) + "'.")
+          .Expected("a path of /openapi.json");
   return nearest.empty() ? status : std::move(status).Suggest("did you mean " + nearest + "?");
 }
 
@@ -70,21 +71,23 @@ HttpResponse HttpRouter::Dispatch(const HttpRequest& request, const std::string&
     return Problem(status, request, request_id, http_status);
   };
   if (ForeignOrigin(request.Header("origin"))) {
-    return problem(Status(Reason::PERMISSION_DENIED, "Pages of other sites may not use this server.")
-                       .Expected("no Origin header, or one of this machine"));
+    return problem(
+        Status(Reason::PERMISSION_DENIED, "Pages of other sites may not use this server.")
+            .Expected("no Origin header, or one of this machine"));
   }
   if (std::optional<HttpResponse> ops = HandleOps(&node_, request)) return std::move(*ops);
   const Result<HttpTarget> target = ParseTarget(request.target);
   if (!target.ok()) return problem(target.status());
   std::string id, allowed;
-  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  const std::string_view method =
+      request.method == "HEAD" ? "GET" : std::string_view(request.method);
   const Route* route = FindRoute(method, target->segments, &id, &allowed);
   if (route == nullptr && allowed.empty()) return problem(NoSuchPath(target->path), 404);
   if (route == nullptr) {
-    HttpResponse response =
-        problem(Status(Reason::INVALID_REQUEST, "This path does not take " + CutText(method, 20) + ".")
-                    .Expected(allowed),
-                405);
+    HttpResponse response = problem(
+        Status(Reason::INVALID_REQUEST, "This path does not take " + CutText(method, 20) + ".")
+            .Expected(allowed),
+        405);
     response.headers["Allow"] = allowed;
     return response;
   }

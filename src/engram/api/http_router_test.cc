@@ -69,7 +69,8 @@ TEST_F(HttpRouterTest, RemembersAsTheDocumentationShows) {
   EXPECT_THAT(Send("GET", "/api/v1/memories/recall?query=train&who=Anna,Ben&explain=true").body,
               HasSubstr("\"explanation\""));
   EXPECT_THAT(Send("GET", "/api/v1/memories/a%20b").body, HasSubstr("\"version\":1"));
-  EXPECT_THAT(Send("GET", "/api/v1/memories?who=Anna&count_only=true").body, HasSubstr("\"count\":1"));
+  EXPECT_THAT(Send("GET", "/api/v1/memories?who=Anna&count_only=true").body,
+              HasSubstr("\"count\":1"));
   EXPECT_THAT(Send("GET", "/api/v1/episodes/replay?session=chat-118").body, HasSubstr("8:15"));
 }
 
@@ -128,9 +129,9 @@ TEST_F(HttpRouterTest, BadRequestsHaveAReasonEach) {
 }
 
 TEST_F(HttpRouterTest, TakesLinesInAndGivesLinesOut) {
-  const HttpResponse response =
-      Send("POST", "/api/v1/memories/batch", "{\"what\":\"one\"}\n{\"oops\":1}\n\n{\"what\":\"three\"}\n",
-           {{"content-type", "application/x-ndjson"}});
+  const HttpResponse response = Send("POST", "/api/v1/memories/batch",
+                                     "{\"what\":\"one\"}\n{\"oops\":1}\n\n{\"what\":\"three\"}\n",
+                                     {{"content-type", "application/x-ndjson"}});
   EXPECT_EQ(response.status, 200) << response.body;
   EXPECT_EQ(response.content_type, "application/x-ndjson");
   std::vector<std::string> lines;
@@ -161,7 +162,8 @@ TEST_F(HttpRouterTest, ChangesForgetsAndRestores) {
 
 TEST_F(HttpRouterTest, Spaces) {
   const HttpResponse made =
-      Send("POST", "/api/v1/spaces", R"({"id":"notes","settings":{"dimension":8},"if_not_exists":true})");
+      Send("POST", "/api/v1/spaces",
+           R"({"id":"notes","settings":{"dimension":8},"if_not_exists":true})");
   EXPECT_EQ(made.status, 201) << made.body;
   EXPECT_THAT(made.body, HasSubstr("\"dimension\":8"));
   EXPECT_THAT(Send("GET", "/api/v1/spaces").body, HasSubstr("\"notes\""));

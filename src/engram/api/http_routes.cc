@@ -14,7 +14,8 @@ constexpr Route kRoutes[] = {
      "RememberBatchResponse", "space durability", HttpRememberBatch},
     {"POST", "/api/v1/episodes/remember", "Experience", "ExperienceRequest", "ExperienceResponse",
      "", HttpExperience},
-    {"POST", "/api/v1/memories/recall", "Recall", "RecallRequest", "RecallResponse", "", HttpRecall},
+    {"POST", "/api/v1/memories/recall", "Recall", "RecallRequest", "RecallResponse", "",
+     HttpRecall},
     {"GET", "/api/v1/memories/recall", "Recall", "", "RecallResponse",
      "query space who where tags not_tags session from_time to_time min_confidence max_results "
      "no_match_below explain page_token",
@@ -30,7 +31,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/memories", "List", "", "ListResponse", kFilterAndPage, HttpList},
     {"DELETE", "/api/v1/memories/{id}", "Forget", "", "ForgetResponse",
      "space mode dry_run allow_missing reason", HttpForgetOne},
-    {"POST", "/api/v1/memories/forget", "Forget", "ForgetRequest", "ForgetResponse", "", HttpForget},
+    {"POST", "/api/v1/memories/forget", "Forget", "ForgetRequest", "ForgetResponse", "",
+     HttpForget},
     {"POST", "/api/v1/memories/restore", "Restore", "RestoreRequest", "RestoreResponse", "",
      HttpRestore},
     {"POST", "/api/v1/memories/reinforce", "Reinforce", "ReinforceRequest", "ReinforceResponse", "",
@@ -40,7 +42,8 @@ constexpr Route kRoutes[] = {
      HttpListSpaces},
     {"POST", "/api/v1/spaces", "CreateSpace", "CreateSpaceRequest", "Space", "", HttpCreateSpace},
     {"GET", "/api/v1/spaces/{id}", "GetSpace", "", "Space", "", HttpGetSpace},
-    {"PATCH", "/api/v1/spaces/{id}", "UpdateSpace", "UpdateSpaceRequest", "Space", "", HttpNotBuilt},
+    {"PATCH", "/api/v1/spaces/{id}", "UpdateSpace", "UpdateSpaceRequest", "Space", "",
+     HttpNotBuilt},
     {"DELETE", "/api/v1/spaces/{id}", "DeleteSpace", "", "DeleteSpaceResponse", "confirm_id",
      HttpDeleteSpace},
     {"GET", "/openapi.json", "", "", "", "", HttpOpenApi},
@@ -69,7 +72,9 @@ int Fit(std::string_view pattern, const std::vector<std::string>& segments, std:
 
 }  // namespace
 
-std::span<const Route> Routes() { return kRoutes; }
+std::span<const Route> Routes() {
+  return kRoutes;
+}
 
 const Route* FindRoute(std::string_view method, const std::vector<std::string>& segments,
                        std::string* id, std::string* allowed) {

@@ -24,11 +24,11 @@ using Handler = Result<HttpResponse> (*)(Exchange&);
 
 struct Route {
   std::string_view method;
-  std::string_view path;       // "/api/v1/memories/{id}"
-  std::string_view call;       // of EngramService
-  std::string_view request;    // message of the body; "" without one
-  std::string_view response;   // message of the reply
-  std::string_view parameters; // of the query, separated by spaces
+  std::string_view path;        // "/api/v1/memories/{id}"
+  std::string_view call;        // of EngramService
+  std::string_view request;     // message of the body; "" without one
+  std::string_view response;    // message of the reply
+  std::string_view parameters;  // of the query, separated by spaces
   Handler handler;
 };
 

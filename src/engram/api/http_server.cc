@@ -1,14 +1,14 @@
 // cpp-httplib's sockets and threads around the router. The only file that sees <httplib.h>.
 #include "engram/api/http_server.h"
 
-#include <httplib.h>
-
 #include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <functional>
 #include <shared_mutex>
 #include <thread>
+
+#include <httplib.h>
 
 #include "engram/runtime/node.h"
 
@@ -138,8 +138,8 @@ class Listener {
     HttpRequest request = Convert(from);
     const bool plain = request.Header("content-encoding").empty() && !from.is_multipart_form_data();
     // Without either header there is no body, and httplib would wait for the connection to end.
-    const bool empty = request.Header("content-length").empty() &&
-                       request.Header("transfer-encoding").empty();
+    const bool empty =
+        request.Header("content-length").empty() && request.Header("transfer-encoding").empty();
     bool too_large = false, whole = empty;
     if (plain && !empty) {
       whole = reader([&](const char* data, size_t size) {

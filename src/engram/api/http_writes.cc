@@ -38,11 +38,12 @@ class LineBatches {
 
   Result<HttpResponse> Run() {
     const std::vector<std::string_view> lines = Lines(exchange_.request.body);
-    if (lines.empty()) return Status(Reason::EMPTY_BATCH, "There is no line.").Expected("JSON lines");
+    if (lines.empty())
+      return Status(Reason::EMPTY_BATCH, "There is no line.").Expected("JSON lines");
     for (size_t first = 0; first < lines.size(); first += kBatch) {
       const size_t count = std::min(kBatch, lines.size() - first);
-      RETURN_IF_ERROR(RunBatch(std::span(lines).subspan(first, count), first,
-                               lines.size() > kBatch));
+      RETURN_IF_ERROR(
+          RunBatch(std::span(lines).subspan(first, count), first, lines.size() > kBatch));
     }
     HttpResponse response;
     response.content_type = "application/x-ndjson";
@@ -178,9 +179,13 @@ Result<HttpResponse> HttpForgetOne(Exchange& exchange) {
   return JsonReply(forgotten);
 }
 
-Result<HttpResponse> HttpForget(Exchange& exchange) { return Forward(exchange, &Service::Forget); }
+Result<HttpResponse> HttpForget(Exchange& exchange) {
+  return Forward(exchange, &Service::Forget);
+}
 
-Result<HttpResponse> HttpRestore(Exchange& exchange) { return Forward(exchange, &Service::Restore); }
+Result<HttpResponse> HttpRestore(Exchange& exchange) {
+  return Forward(exchange, &Service::Restore);
+}
 
 Result<HttpResponse> HttpCreateSpace(Exchange& exchange) {
   ASSIGN_OR_RETURN(HttpResponse response, Forward(exchange, &Service::CreateSpace));

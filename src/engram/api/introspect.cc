@@ -45,9 +45,10 @@ void AddHealth(v1::IntrospectResponse* response) {
     bad += fine ? 0 : 1;
   }
   health->set_healthy(bad == 0);
-  health->set_summary(bad == 0 ? "all is well"
-                               : std::to_string(bad) + " of " +
-                                     std::to_string(response->spaces_size()) + " spaces are not ok");
+  health->set_summary(bad == 0
+                          ? "all is well"
+                          : std::to_string(bad) + " of " + std::to_string(response->spaces_size()) +
+                                " spaces are not ok");
 }
 
 }  // namespace

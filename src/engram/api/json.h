@@ -1,8 +1,9 @@
-// The JSON form of engram's messages, for HTTP, for `--json` and for JSON lines. Built on protobuf's
-// descriptions, so that every message has it without a line of its own. Field names are those of the
-// proto, with these conveniences:
+// The JSON form of engram's messages, for HTTP, for `--json` and for JSON lines. Built on
+// protobuf's descriptions, so that every message has it without a line of its own. Field names are
+// those of the proto, with these conveniences:
 //
-//   flattened   `episode`, `options`, `write` (and `space` in the calls on spaces): their fields lie
+//   flattened   `episode`, `options`, `write` (and `space` in the calls on spaces): their fields
+//   lie
 //               in the object around them; reading takes the nested form too
 //   shorter     `space` for memory_space_id, `where` for where_location, `confidence` for an
 //               episode's encoding_confidence

@@ -29,12 +29,15 @@ std::string EnumPrefix(const pb::EnumDescriptor* type) {
   return Upper(prefix) + "_";
 }
 
-bool IsEpisode(const pb::Descriptor* message) { return message->full_name() == "engram.v1.Episode"; }
+bool IsEpisode(const pb::Descriptor* message) {
+  return message->full_name() == "engram.v1.Episode";
+}
 
 }  // namespace
 
 bool IsFlattened(const pb::FieldDescriptor* field) {
-  if (field->is_repeated() || field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) return false;
+  if (field->is_repeated() || field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE)
+    return false;
   const std::string& type = field->message_type()->full_name();
   return (field->name() == "episode" && type == "engram.v1.Episode") ||
          (field->name() == "options" && type == "engram.v1.WriteOptions") ||
@@ -61,7 +64,8 @@ FieldPath FindField(const pb::Descriptor* message, std::string_view key) {
   for (int i = 0; i < message->field_count(); ++i) {
     const pb::FieldDescriptor* field = message->field(i);
     if (key == field->name() || key == ShortName(field)) return {field};
-    if (base64 && IsEmbedding(field) && key.substr(0, key.size() - kBase64.size()) == field->name()) {
+    if (base64 && IsEmbedding(field) &&
+        key.substr(0, key.size() - kBase64.size()) == field->name()) {
       return {field};
     }
   }

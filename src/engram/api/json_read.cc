@@ -37,15 +37,15 @@ Status Invalid(Reason reason, const std::string& path, const std::string& what,
       .With("expected", expected);
 }
 
-Status UnknownField(const std::string& path, const std::string& key, const pb::Descriptor* message) {
+Status UnknownField(const std::string& path, const std::string& key,
+                    const pb::Descriptor* message) {
   const std::vector<std::string> known = KnownKeys(message);
   const std::string nearest = NearestName(key, known);
   std::string list;
   for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
-  Status status =
-      Status(Reason::UNKNOWN_FIELD, "Field '" + CutText(path, 100) + "' is not known.")
-          .Expected("one of " + CutText(list, 600))
-          .With("field", CutText(path, 100));
+  Status status = Status(Reason::UNKNOWN_FIELD, "Field '" + CutText(path, 100) + "' is not known.")
+                      .Expected("one of " + CutText(list, 600))
+                      .With("field", CutText(path, 100));
   if (nearest.empty()) return status;
   return std::move(status).Suggest("did you mean '" + nearest + "'?").With("nearest", nearest);
 }
@@ -237,21 +237,17 @@ class Reader {
         reflection->SetDouble(owner, field, json.AsDouble());
         return OkStatus();
       case Field::CPPTYPE_INT32:
-        return Whole<int32_t>(json.AsInt64(), path, [&](int32_t value) {
-          reflection->SetInt32(owner, field, value);
-        });
+        return Whole<int32_t>(json.AsInt64(), path,
+                              [&](int32_t value) { reflection->SetInt32(owner, field, value); });
       case Field::CPPTYPE_INT64:
-        return Whole<int64_t>(json.AsInt64(), path, [&](int64_t value) {
-          reflection->SetInt64(owner, field, value);
-        });
+        return Whole<int64_t>(json.AsInt64(), path,
+                              [&](int64_t value) { reflection->SetInt64(owner, field, value); });
       case Field::CPPTYPE_UINT32:
-        return Whole<uint32_t>(json.AsUint64(), path, [&](uint32_t value) {
-          reflection->SetUInt32(owner, field, value);
-        });
+        return Whole<uint32_t>(json.AsUint64(), path,
+                               [&](uint32_t value) { reflection->SetUInt32(owner, field, value); });
       default:
-        return Whole<uint64_t>(json.AsUint64(), path, [&](uint64_t value) {
-          reflection->SetUInt64(owner, field, value);
-        });
+        return Whole<uint64_t>(json.AsUint64(), path,
+                               [&](uint64_t value) { reflection->SetUInt64(owner, field, value); });
     }
   }
 
@@ -285,8 +281,8 @@ class Reader {
     const std::string name = json.AsString();
     const pb::EnumValueDescriptor* value = FindEnum(field->enum_type(), name);
     if (value != nullptr) return value;
-    Status status = Invalid(Reason::INVALID_REQUEST, path, "'" + CutText(name, 60) + "' is not known",
-                            "one of " + list);
+    Status status = Invalid(Reason::INVALID_REQUEST, path,
+                            "'" + CutText(name, 60) + "' is not known", "one of " + list);
     const std::string nearest = NearestName(name, known);
     if (nearest.empty()) return status;
     return std::move(status).Suggest("did you mean '" + nearest + "'?");
@@ -317,7 +313,8 @@ class Reader {
     // Names alone: any of these people or tags, these ids.
     const bool names = type == "engram.v1.StringMatch" || type == "engram.v1.IdList" ||
                        type == "engram.v1.PeopleList";
-    if (names && !IsObject(json)) return List(json, path, message, message->GetDescriptor()->field(0));
+    if (names && !IsObject(json))
+      return List(json, path, message, message->GetDescriptor()->field(0));
     return Object(json, path, message);
   }
 
@@ -339,7 +336,8 @@ class Reader {
     if (!json.is(Kind::kString)) return WrongType(path, "a duration such as \"2s\"", json);
     const Result<pb::Duration> duration = ParseDuration(json.AsString());
     if (!duration.ok()) {
-      return Invalid(Reason::INVALID_REQUEST, path, "it is no duration", "\"500ms\", \"2s\", \"10m\"");
+      return Invalid(Reason::INVALID_REQUEST, path, "it is no duration",
+                     "\"500ms\", \"2s\", \"10m\"");
     }
     message->CopyFrom(*duration);
     return OkStatus();
@@ -410,7 +408,7 @@ Result<pb::Duration> ParseDuration(std::string_view text) {
     std::string_view name;
     double ns;
   };
-  constexpr Unit kUnits[] = {{"ns", 1},    {"us", 1e3},    {"ms", 1e6},    {"s", 1e9},
+  constexpr Unit kUnits[] = {{"ns", 1},   {"us", 1e3},   {"ms", 1e6},   {"s", 1e9},
                              {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}};
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);

@@ -1,10 +1,10 @@
 #include "engram/api/json.h"
 
+#include <limits>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
-
-#include <limits>
 
 #include "engram/api/json_value.h"
 #include "engram/api/text.h"
@@ -40,25 +40,29 @@ TEST(JsonReadTest, ReadsTheShortNames) {
 
 TEST(JsonReadTest, FlattensEpisodeAndOptions) {
   v1::RememberRequest request;
-  ASSERT_TRUE(MessageFromJson(R"({"space":"notes","what":"x","durability":"local","create_only":true})",
-                              &request)
-                  .ok());
+  ASSERT_TRUE(
+      MessageFromJson(R"({"space":"notes","what":"x","durability":"local","create_only":true})",
+                      &request)
+          .ok());
   EXPECT_EQ(request.memory_space_id(), "notes");
   EXPECT_EQ(request.episode().what(), "x");
   EXPECT_EQ(request.options().durability(), v1::DURABILITY_LOCAL);
   EXPECT_TRUE(request.options().create_only());
   v1::RememberRequest nested;
-  ASSERT_TRUE(MessageFromJson(R"({"episode":{"what":"x"},"options":{"durability":"LOCAL"}})", &nested).ok());
+  ASSERT_TRUE(
+      MessageFromJson(R"({"episode":{"what":"x"},"options":{"durability":"LOCAL"}})", &nested)
+          .ok());
   EXPECT_EQ(nested.episode().what(), "x");
   EXPECT_EQ(nested.options().durability(), v1::DURABILITY_LOCAL);
 }
 
 TEST(JsonReadTest, TakesShortFormsOfFilters) {
   v1::RecallRequest request;
-  ASSERT_TRUE(MessageFromJson(R"({"query":{"text":"train"},"filter":{"who":"anna","tags":["a","b"],)"
-                              R"("event_time":"2026-01/2026-06"},"read":{"wait":"1.5s"}})",
-                              &request)
-                  .ok());
+  ASSERT_TRUE(
+      MessageFromJson(R"({"query":{"text":"train"},"filter":{"who":"anna","tags":["a","b"],)"
+                      R"("event_time":"2026-01/2026-06"},"read":{"wait":"1.5s"}})",
+                      &request)
+          .ok());
   EXPECT_EQ(request.filter().who().any_of(0), "anna");
   EXPECT_EQ(request.filter().tags().any_of_size(), 2);
   EXPECT_EQ(request.filter().event_time().text(), "2026-01/2026-06");
@@ -115,10 +119,10 @@ TEST(JsonReadTest, RefusesTwoMembersOfOneChoice) {
 
 TEST(JsonReadTest, RefusesWhatIsNotJson) {
   for (const char* text :
-       {"", "{", "{\"a\"", "{\"what\":NaN}", "{\"what\":\"x\"} x", "{'what':1}", "{\"what\":\"a\nb\"}",
-        "{\"what\":\"\\x\"}", "{\"what\":\"\\u12\"}", "{\"turn\":01}", "{\"turn\":1.}", "{\"turn\":-}",
-        "{\"what\":\"a\",\"what\":\"b\"}", "{\"what\":\"\xff\"}", "{\"what\":\"\xc0\x80\"}", "{,}",
-        "{\"turn\":Infinity}", "nul"}) {
+       {"", "{", "{\"a\"", "{\"what\":NaN}", "{\"what\":\"x\"} x", "{'what':1}",
+        "{\"what\":\"a\nb\"}", "{\"what\":\"\\x\"}", "{\"what\":\"\\u12\"}", "{\"turn\":01}",
+        "{\"turn\":1.}", "{\"turn\":-}", "{\"what\":\"a\",\"what\":\"b\"}", "{\"what\":\"\xff\"}",
+        "{\"what\":\"\xc0\x80\"}", "{,}", "{\"turn\":Infinity}", "nul"}) {
     EXPECT_EQ(Refused(text).reason(), Reason::INVALID_REQUEST) << text;
   }
   const Status status = Refused("{\n  \"what\" 1}");
@@ -138,14 +142,17 @@ TEST(JsonReadTest, ResolvesEscapes) {
   EXPECT_EQ(Parsed(R"({"what":"\ud800"})").what(), "\xEF\xBF\xBD");
 }
 
-TEST(JsonReadTest, NullIsUnset) { EXPECT_FALSE(Parsed(R"({"importance":null})").has_importance()); }
+TEST(JsonReadTest, NullIsUnset) {
+  EXPECT_FALSE(Parsed(R"({"importance":null})").has_importance());
+}
 
 TEST(JsonPatchTest, TheKeysAreTheMask) {
   const Result<v1::UpdateRequest> request = UpdateFromJson(
       R"({"importance":1,"why":null,"where":"Rome","metadata":{"a":"1","b":null},"if_version":3})");
   ASSERT_TRUE(request.ok()) << request.status().ToString();
-  EXPECT_THAT(request->update_mask().paths(),
-              testing::ElementsAre("importance", "why", "where_location", "metadata.a", "metadata.b"));
+  EXPECT_THAT(
+      request->update_mask().paths(),
+      testing::ElementsAre("importance", "why", "where_location", "metadata.a", "metadata.b"));
   EXPECT_EQ(request->options().if_version(), 3u);
   EXPECT_EQ(request->episode().metadata().size(), 1u);
 }
@@ -161,11 +168,12 @@ TEST(JsonWriteTest, WritesAReplyAsTheDocumentationShows) {
   write->set_durability(v1::DURABILITY_LOCAL);
   write->mutable_stored_at()->set_seconds(1773565964);
   write->mutable_stored_at()->set_nanos(18233000);
-  EXPECT_EQ(MessageToJson(response),
-            R"({"memory_id":"01J","storage_confidence":{"value":0.9,"category":"high"},)"
-            R"("token":"","sequence":18446744073709551615,"epoch":0,"durability":"local",)"
-            R"("durable_copies":0,"wanted_copies":0,"degraded":false,"outcome":"created","version":0,)"
-            R"("stored_at":"2026-03-15T09:12:44.018233Z","warnings":[]})");
+  EXPECT_EQ(
+      MessageToJson(response),
+      R"({"memory_id":"01J","storage_confidence":{"value":0.9,"category":"high"},)"
+      R"("token":"","sequence":18446744073709551615,"epoch":0,"durability":"local",)"
+      R"("durable_copies":0,"wanted_copies":0,"degraded":false,"outcome":"created","version":0,)"
+      R"("stored_at":"2026-03-15T09:12:44.018233Z","warnings":[]})");
 }
 
 TEST(JsonWriteTest, LeavesOutWhatIsEmpty) {
@@ -199,14 +207,15 @@ TEST(JsonDurationTest, GoesThereAndBack) {
 
 // Text with everything that JSON must escape, and beyond the first plane.
 rc::Gen<std::string> AnyText() {
-  return rc::gen::map(rc::gen::container<std::vector<uint32_t>>(rc::gen::inRange<uint32_t>(1, 0x10FFFF)),
-                      [](const std::vector<uint32_t>& points) {
-                        std::string text;
-                        for (uint32_t c : points) {
-                          if (c < 0xD800 || c > 0xDFFF) AppendUtf8(c % 5 == 0 ? c % 0x80 + 1 : c, &text);
-                        }
-                        return text;
-                      });
+  return rc::gen::map(
+      rc::gen::container<std::vector<uint32_t>>(rc::gen::inRange<uint32_t>(1, 0x10FFFF)),
+      [](const std::vector<uint32_t>& points) {
+        std::string text;
+        for (uint32_t c : points) {
+          if (c < 0xD800 || c > 0xDFFF) AppendUtf8(c % 5 == 0 ? c % 0x80 + 1 : c, &text);
+        }
+        return text;
+      });
 }
 
 TEST(JsonPropertyTest, EpisodesGoThereAndBack) {
@@ -218,10 +227,12 @@ TEST(JsonPropertyTest, EpisodesGoThereAndBack) {
       episode.add_who(name);
       (*episode.mutable_metadata())[name] = *AnyText();
     }
-    for (int bits : *rc::gen::container<std::vector<int>>(rc::gen::inRange(-1'000'000, 1'000'000))) {
+    for (int bits :
+         *rc::gen::container<std::vector<int>>(rc::gen::inRange(-1'000'000, 1'000'000))) {
       episode.add_embedding(static_cast<float>(bits) / 4099.0f);
     }
-    episode.mutable_encoding_confidence()->set_value(static_cast<float>(*rc::gen::inRange(0, 1000)) / 999.0f);
+    episode.mutable_encoding_confidence()->set_value(
+        static_cast<float>(*rc::gen::inRange(0, 1000)) / 999.0f);
     episode.set_turn(*rc::gen::arbitrary<uint64_t>());
     episode.mutable_event_time()->set_text("2026-03");
     episode.mutable_stored()->set_version(*rc::gen::inRange<uint64_t>(1, 1u << 30));
@@ -251,9 +262,8 @@ TEST(JsonPropertyTest, CutOrChangedTextNeverCrashes) {
 }
 
 TEST(TextTest, Base64GoesThereAndBack) {
-  EXPECT_TRUE(rc::check([](const std::string& bytes) {
-    RC_ASSERT(DecodeBase64(EncodeBase64(bytes)) == bytes);
-  }));
+  EXPECT_TRUE(rc::check(
+      [](const std::string& bytes) { RC_ASSERT(DecodeBase64(EncodeBase64(bytes)) == bytes); }));
   EXPECT_FALSE(DecodeBase64("A").has_value());
   EXPECT_FALSE(DecodeBase64("AA*A").has_value());
 }

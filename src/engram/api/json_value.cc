@@ -257,7 +257,8 @@ double JsonValue::AsDouble() const {
   double value = 0;
   const auto [end, error] = std::from_chars(raw_.data(), raw_.data() + raw_.size(), value);
   // Too small or too large for a double: strtod gives 0 or infinity, which callers check for.
-  if (error == std::errc::result_out_of_range) return std::strtod(std::string(raw_).c_str(), nullptr);
+  if (error == std::errc::result_out_of_range)
+    return std::strtod(std::string(raw_).c_str(), nullptr);
   return value;
 }
 
@@ -288,7 +289,9 @@ const JsonValue* JsonValue::Find(std::string_view key) const {
   return nullptr;
 }
 
-Result<JsonValue> ParseJson(std::string_view text) { return JsonParser(text).Parse(); }
+Result<JsonValue> ParseJson(std::string_view text) {
+  return JsonParser(text).Parse();
+}
 
 void AppendJsonString(std::string_view text, std::string* out) {
   constexpr char kHex[] = "0123456789abcdef";

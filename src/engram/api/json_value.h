@@ -1,7 +1,7 @@
-// JSON as text (RFC 8259), read strictly: one value, valid UTF-8, no NaN, no comments, no key twice,
-// at most 64 levels. Strings and numbers stay views into the text until they are asked for, so that
-// 16 MiB of embeddings cost 40 bytes a number. The text must outlive the value. Not thread-safe to
-// build, free to read.
+// JSON as text (RFC 8259), read strictly: one value, valid UTF-8, no NaN, no comments, no key
+// twice, at most 64 levels. Strings and numbers stay views into the text until they are asked for,
+// so that 16 MiB of embeddings cost 40 bytes a number. The text must outlive the value. Not
+// thread-safe to build, free to read.
 #pragma once
 
 #include <cstdint>
@@ -39,9 +39,9 @@ class JsonValue {
  private:
   friend class JsonParser;
   Kind kind_ = Kind::kNull;
-  bool flag_ = false;      // of a bool
-  bool escaped_ = false;   // a string holds escapes
-  std::string_view raw_;   // of a number or string, without quotes
+  bool flag_ = false;     // of a bool
+  bool escaped_ = false;  // a string holds escapes
+  std::string_view raw_;  // of a number or string, without quotes
   std::unique_ptr<std::vector<JsonValue>> items_;
   std::unique_ptr<std::vector<JsonMember>> members_;
 };

@@ -35,11 +35,11 @@ void AppendFloat(double number, bool single, std::string* out) {
 // Messages whose numbers and flags are shown when they are 0 or false too.
 bool ShowsZeros(const pb::Message& message) {
   static const auto* const kShown = new std::set<std::string>{
-      "engram.v1.Confidence",  "engram.v1.Explanation",     "engram.v1.LegScore",
-      "engram.v1.TermMatch",   "engram.v1.ContextShare",    "engram.v1.PriorPart",
-      "engram.v1.ServedBy",    "engram.v1.RecallMetadata",  "engram.v1.WriteResult",
-      "engram.v1.NodeInfo",    "engram.v1.SpaceStatus",     "engram.v1.HealthStatus",
-      "engram.v1.WhyNot",      "engram.v1.ComponentHealth", "engram.v1.ReplicaStatus",
+      "engram.v1.Confidence",   "engram.v1.Explanation",     "engram.v1.LegScore",
+      "engram.v1.TermMatch",    "engram.v1.ContextShare",    "engram.v1.PriorPart",
+      "engram.v1.ServedBy",     "engram.v1.RecallMetadata",  "engram.v1.WriteResult",
+      "engram.v1.NodeInfo",     "engram.v1.SpaceStatus",     "engram.v1.HealthStatus",
+      "engram.v1.WhyNot",       "engram.v1.ComponentHealth", "engram.v1.ReplicaStatus",
       "engram.v1.SpaceSettings"};
   if (const auto* memory = dynamic_cast<const v1::Memory*>(&message)) return memory->group() != 0;
   return kShown->contains(message.GetDescriptor()->full_name());
@@ -52,7 +52,7 @@ bool IsReply(const pb::Message& message) {
 // Shown only when there is something in them, whatever is around.
 bool HiddenWhenEmpty(const Field* field) {
   static const auto* const kHidden = new std::set<std::string>{
-      "linked_memories", "traces", "purge_id",         "activation_path", "turn",
+      "linked_memories", "traces",  "purge_id",         "activation_path",      "turn",
       "decay_rate",      "missing", "active_processes", "metrics_snapshot_json"};
   return kHidden->contains(field->name());
 }
@@ -202,9 +202,13 @@ class Writer {
 
 }  // namespace
 
-std::string MessageToJson(const pb::Message& message) { return Writer().Write(message); }
+std::string MessageToJson(const pb::Message& message) {
+  return Writer().Write(message);
+}
 
-std::string EpisodeToJson(const v1::Episode& episode) { return MessageToJson(episode); }
+std::string EpisodeToJson(const v1::Episode& episode) {
+  return MessageToJson(episode);
+}
 
 std::string FormatDuration(const pb::Duration& duration) {
   const int64_t ns = duration.seconds() * 1'000'000'000 + duration.nanos();

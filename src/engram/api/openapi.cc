@@ -117,7 +117,8 @@ std::string Parameters(const Route& route) {
 }
 
 std::string Operation(const Route& route, Schemas* schemas) {
-  std::string operation = R"({"summary":)" + JsonString(route.call.empty() ? "This page" : route.call) +
+  std::string operation = R"({"summary":)" +
+                          JsonString(route.call.empty() ? "This page" : route.call) +
                           R"(,"parameters":[)" + Parameters(route) + "]";
   if (!route.request.empty()) {
     operation += R"(,"requestBody":{"content":{"application/json":{"schema":)" +
@@ -126,7 +127,8 @@ std::string Operation(const Route& route, Schemas* schemas) {
   const std::string schema = route.response.empty()
                                  ? R"({"type":"object"})"
                                  : schemas->Reference(MessageNamed(route.response));
-  return operation + R"(,"responses":{"2XX":{"description":"done","content":{"application/json":{"schema":)" +
+  return operation +
+         R"(,"responses":{"2XX":{"description":"done","content":{"application/json":{"schema":)" +
          schema + R"(}}},"default":{"description":"an error, see reason",)" +
          R"("content":{"application/problem+json":{"schema":{"type":"object"}}}}}})";
 }
@@ -148,8 +150,8 @@ std::string OpenApi() {
     std::string operations;
     for (const Route& route : Routes()) {
       if (route.path != first.path) continue;
-      operations += (operations.empty() ? "\"" : ",\"") + Lower(route.method) + "\":" +
-                    Operation(route, &schemas);
+      operations += (operations.empty() ? "\"" : ",\"") + Lower(route.method) +
+                    "\":" + Operation(route, &schemas);
     }
     paths += (paths.empty() ? "" : ",") + JsonString(first.path) + ":{" + operations + "}";
   }

@@ -19,9 +19,10 @@ HttpResponse Answer(const Probe& probe, const std::string& more = "") {
 HttpResponse Startup(runtime::Node* node) {
   HttpResponse response;
   response.status = node != nullptr ? 200 : 503;
-  response.body = node != nullptr
-                      ? "{\"phase\":\"started\",\"spaces\":" + std::to_string(node->spaces().known()) + "}"
-                      : "{\"phase\":\"recovering\"}";
+  response.body =
+      node != nullptr
+          ? "{\"phase\":\"started\",\"spaces\":" + std::to_string(node->spaces().known()) + "}"
+          : "{\"phase\":\"recovering\"}";
   return response;
 }
 
@@ -42,11 +43,11 @@ HttpResponse Ready(runtime::Node* node, const HttpRequest& request) {
 HttpResponse Cluster(runtime::Node* node) {
   if (node == nullptr) return Answer({false, "starting"});
   const v1::NodeInfo info = node->Info();
-  return Answer(ProbeReady(*node), ",\"mode\":\"single\",\"node\":" + JsonString(node->name()) +
-                                       ",\"id\":" + JsonString(info.id()) +
-                                       ",\"version\":" + JsonString(info.version()) +
-                                       ",\"spaces_known\":" + std::to_string(node->spaces().known()) +
-                                       ",\"spaces_open\":" + std::to_string(node->spaces().open()));
+  return Answer(ProbeReady(*node),
+                ",\"mode\":\"single\",\"node\":" + JsonString(node->name()) + ",\"id\":" +
+                    JsonString(info.id()) + ",\"version\":" + JsonString(info.version()) +
+                    ",\"spaces_known\":" + std::to_string(node->spaces().known()) +
+                    ",\"spaces_open\":" + std::to_string(node->spaces().open()));
 }
 
 }  // namespace

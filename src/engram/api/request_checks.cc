@@ -30,10 +30,9 @@ Result<std::string> ResolveSpace(const CallContext& context, const std::string& 
 }
 
 Status Unimplemented(std::string_view what, std::string_view field, std::string_view hint) {
-  Status status =
-      Status(Reason::UNIMPLEMENTED_FEATURE, std::string(what) + " is not built yet.")
-          .Suggest(std::string(hint))
-          .With("hint", std::string(hint));
+  Status status = Status(Reason::UNIMPLEMENTED_FEATURE, std::string(what) + " is not built yet.")
+                      .Suggest(std::string(hint))
+                      .With("hint", std::string(hint));
   if (field.empty()) return status;
   return std::move(status).With("field", std::string(field));
 }
@@ -48,8 +47,9 @@ Status CheckWriteOptions(const v1::WriteOptions& options) {
     case v1::DURABILITY_AUTO:
       return OkStatus();
     case v1::DURABILITY_REPLICATED:
-      return Status(Reason::NOT_ENOUGH_IN_SYNC,
-                    "A replicated write needs two copies on different nodes; this is a single node.")
+      return Status(
+                 Reason::NOT_ENOUGH_IN_SYNC,
+                 "A replicated write needs two copies on different nodes; this is a single node.")
           .Expected("durability local or auto")
           .Suggest("ask for local, or leave it to the space")
           .With("have", 1)
@@ -63,7 +63,8 @@ Status CheckWriteOptions(const v1::WriteOptions& options) {
 
 Status CheckCount(std::string_view field, int64_t count) {
   if (count < 0) {
-    return Status(Reason::INVALID_REQUEST, std::string(field) + " is " + std::to_string(count) + ".")
+    return Status(Reason::INVALID_REQUEST,
+                  std::string(field) + " is " + std::to_string(count) + ".")
         .Expected("0 (the default) to " + std::to_string(model::kMaxBatch))
         .With("field", std::string(field))
         .With("actual", std::to_string(count));

@@ -32,8 +32,8 @@ Result<std::unique_ptr<space::View>> ServiceImpl::NewView(space::Space& space,
            std::chrono::nanoseconds(std::clamp(read.wait().nanos(), 0, 999'999'999));
   }
   if (context.deadline) {
-    wait = std::clamp<env::Duration>(*context.deadline - node_.clock().Now(),
-                                     env::Duration::zero(), wait);
+    wait = std::clamp<env::Duration>(*context.deadline - node_.clock().Now(), env::Duration::zero(),
+                                     wait);
   }
   return space.NewViewAtLeast(read.at_least_token(), wait);
 }

@@ -29,16 +29,16 @@ struct Principal {
 };
 
 struct CallContext {
-  std::string request_id;             // ULID; in every reply and in the log
+  std::string request_id;  // ULID; in every reply and in the log
   Principal principal;
-  std::string space_header;           // x-engram-memory-space
-  std::string space_header_short;     // x-memory-space
+  std::string space_header;        // x-engram-memory-space
+  std::string space_header_short;  // x-memory-space
   std::optional<env::Instant> deadline;
 };
 
 struct ServiceOptions {
-  int requests_in_flight_max = 4096;                                  // beyond: OVERLOADED
-  env::Duration slow_request = std::chrono::milliseconds(200);        // longer ones are logged
+  int requests_in_flight_max = 4096;                            // beyond: OVERLOADED
+  env::Duration slow_request = std::chrono::milliseconds(200);  // longer ones are logged
 };
 
 template <class Response>

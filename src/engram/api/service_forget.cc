@@ -53,7 +53,8 @@ Status CheckTarget(const v1::ForgetRequest& request) {
         .Expected("memory_id, ids, filter or pattern")
         .Suggest("to empty a space, delete it");
   }
-  if (request.target_case() == v1::ForgetRequest::kMemoryId) return model::CheckId(request.memory_id());
+  if (request.target_case() == v1::ForgetRequest::kMemoryId)
+    return model::CheckId(request.memory_id());
   if (request.target_case() == v1::ForgetRequest::kIds) return CheckIds(request.ids().ids());
   if (request.dry_run() || request.has_expected_count()) return OkStatus();
   return Status(Reason::INVALID_REQUEST, "Forgetting by filter needs expected_count.")
@@ -149,8 +150,8 @@ void ServiceImpl::Forget(const CallContext& context, v1::ForgetRequest request,
               return space->Forget(CommandOf(request, UniqueIds(request)), std::move(answer));
             }
             OnReader(context, std::move(answer),
-                     [this, space, context, request = std::move(request)](
-                         Reply<v1::ForgetResponse> last) mutable {
+                     [this, space, context,
+                      request = std::move(request)](Reply<v1::ForgetResponse> last) mutable {
                        ForgetSelected(space, context, std::move(request), std::move(last));
                      });
           });
@@ -161,9 +162,8 @@ void ServiceImpl::ForgetSelected(SpacePtr space, const CallContext& context,
   Result<std::unique_ptr<space::View>> view = NewView(*space, context, {});
   if (!view.ok()) return reply(view.status());
   const auto now = model::UtcTime::FromNs(node_.clock().WallNs());
-  Result<std::vector<std::string>> ids = ByIds(request)
-                                             ? Existing(**view, request)
-                                             : recall::SelectForForget(**view, request, now);
+  Result<std::vector<std::string>> ids =
+      ByIds(request) ? Existing(**view, request) : recall::SelectForForget(**view, request, now);
   if (!ids.ok()) return reply(ids.status());
   if (request.dry_run()) return reply(DryRun(request, *ids));
   view = Status(Reason::IO, "released");  // not held while the write is on its way

@@ -93,14 +93,15 @@ class ServiceImpl : public Service {
               Reply<Response> reply, Work work) {
     Result<std::string> id = ResolveSpaceOf(context, field);
     if (!id.ok()) return reply(id.status());
-    OnReader(context, std::move(reply),
-             [this, id = *id, context, read, work = std::move(work)](Reply<Response> answer) mutable {
-               Result<SpacePtr> space = node_.spaces().Get(id);
-               if (!space.ok()) return answer(space.status());
-               auto view = NewView(**space, context, read);
-               if (!view.ok()) return answer(view.status());
-               answer(work(**space, **view));
-             });
+    OnReader(
+        context, std::move(reply),
+        [this, id = *id, context, read, work = std::move(work)](Reply<Response> answer) mutable {
+          Result<SpacePtr> space = node_.spaces().Get(id);
+          if (!space.ok()) return answer(space.status());
+          auto view = NewView(**space, context, read);
+          if (!view.ok()) return answer(view.status());
+          answer(work(**space, **view));
+        });
   }
 
   static Result<std::string> ResolveSpaceOf(const CallContext& context, const std::string& field);
@@ -111,7 +112,8 @@ class ServiceImpl : public Service {
   v1::Space Describe(space::Space& space) const;
   v1::SpaceSettings SettingsFor(const v1::SpaceSettings& asked) const;
   Result<v1::Space> MakeSpace(const v1::CreateSpaceRequest& request);
-  Result<v1::IntrospectResponse> Inspect(const std::string& only, const v1::IntrospectRequest& request);
+  Result<v1::IntrospectResponse> Inspect(const std::string& only,
+                                         const v1::IntrospectRequest& request);
   v1::Space DescribeById(const std::string& id);
   void ForgetSelected(SpacePtr space, const CallContext& context, v1::ForgetRequest request,
                       Reply<v1::ForgetResponse> reply);

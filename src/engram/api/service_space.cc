@@ -107,23 +107,24 @@ void ServiceImpl::ListSpaces(const CallContext& context, v1::ListSpacesRequest r
   if (Status bad = CheckCount("page_size", request.page_size()); !bad.ok()) return (*reply)(bad);
   const Result<std::string> after = AfterOf(request);
   if (!after.ok()) return (*reply)(after.status());
-  OnReader(context, std::move(*reply), [this, request, after = *after](
-                                           Reply<v1::ListSpacesResponse> answer) {
-    const size_t page = request.page_size() > 0 ? static_cast<size_t>(request.page_size()) : kDefaultPage;
-    std::map<std::string, SpacePtr> open;
-    for (SpacePtr& space : node_.spaces().Opened()) open[space->id()] = space;
-    v1::ListSpacesResponse response;
-    std::vector<std::string> ids = node_.spaces().Ids(request.prefix(), after, page + 1);
-    const bool more = ids.size() > page;
-    if (more) ids.resize(page);
-    for (const std::string& id : ids) {
-      v1::Space* space = response.add_spaces();
-      space->set_id(id);
-      if (open.contains(id)) *space = Describe(*open[id]);
-    }
-    if (more) response.set_next_page_token(PageToken(request.prefix(), ids.back()));
-    answer(std::move(response));
-  });
+  OnReader(context, std::move(*reply),
+           [this, request, after = *after](Reply<v1::ListSpacesResponse> answer) {
+             const size_t page =
+                 request.page_size() > 0 ? static_cast<size_t>(request.page_size()) : kDefaultPage;
+             std::map<std::string, SpacePtr> open;
+             for (SpacePtr& space : node_.spaces().Opened()) open[space->id()] = space;
+             v1::ListSpacesResponse response;
+             std::vector<std::string> ids = node_.spaces().Ids(request.prefix(), after, page + 1);
+             const bool more = ids.size() > page;
+             if (more) ids.resize(page);
+             for (const std::string& id : ids) {
+               v1::Space* space = response.add_spaces();
+               space->set_id(id);
+               if (open.contains(id)) *space = Describe(*open[id]);
+             }
+             if (more) response.set_next_page_token(PageToken(request.prefix(), ids.back()));
+             answer(std::move(response));
+           });
 }
 
 void ServiceImpl::DeleteSpace(const CallContext& context, v1::DeleteSpaceRequest request,

@@ -1,10 +1,10 @@
 #include "engram/api/service.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <latch>
 #include <limits>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "engram/api/health.h"
 #include "engram/api/test_kit.h"
@@ -356,9 +356,8 @@ TEST(ServiceLimitTest, RefusesAboveItsBound) {
   node.service().Get(node.Context(), get, [&](Result<v1::GetResponse>) { first.set_value(); });
   EXPECT_EQ(node.service().in_flight(), 1);
   std::promise<Status> second;
-  node.service().Get(node.Context(), get, [&](Result<v1::GetResponse> result) {
-    second.set_value(result.status());
-  });
+  node.service().Get(node.Context(), get,
+                     [&](Result<v1::GetResponse> result) { second.set_value(result.status()); });
   const Status refused = second.get_future().get();
   EXPECT_EQ(refused.reason(), Reason::OVERLOADED);
   EXPECT_EQ(refused.metadata().at("retry_after_ms"), "100");

@@ -11,7 +11,8 @@ namespace {
 Status CheckBatch(const v1::RememberBatchRequest& request) {
   RETURN_IF_ERROR(CheckWriteOptions(request.options()));
   if (request.episodes().empty()) {
-    return Status(Reason::EMPTY_BATCH, "The batch holds no episode.").Expected("1 to 1,000 episodes");
+    return Status(Reason::EMPTY_BATCH, "The batch holds no episode.")
+        .Expected("1 to 1,000 episodes");
   }
   RETURN_IF_ERROR(CheckCount("episodes", request.episodes_size()));
   if (request.options().condition_case() == v1::WriteOptions::CONDITION_NOT_SET) return OkStatus();
@@ -93,22 +94,23 @@ void ServiceImpl::Experience(const CallContext& context, v1::ExperienceRequest r
   if (!bad.ok()) return (*reply)(bad);
   const Result<std::string> id = ResolveSpace(context, request.memory_space_id());
   if (!id.ok()) return (*reply)(id.status());
-  OnReader(context, std::move(*reply), [this, id = *id, request = std::move(request)](
-                                           Reply<v1::ExperienceResponse> answer) mutable {
-    Result<SpacePtr> space = node_.spaces().Get(id);
-    if (!space.ok()) return answer(space.status());
-    Result<std::unique_ptr<space::View>> view = (*space)->NewView();
-    if (!view.ok()) return answer(view.status());
-    if (Status missing = CheckLinks(**view, request); !missing.ok()) return answer(missing);
-    v1::Episode& episode = *request.mutable_episode();
-    episode.mutable_derived_from()->MergeFrom(request.context_links());
-    (*space)->Remember(std::move(episode), request.options(),
-                       [answer = std::move(answer), links = request.context_links_size()](
-                           Result<v1::RememberResponse> stored) {
-                         if (!stored.ok()) return answer(stored.status());
-                         answer(ExperienceOf(*stored, links));
-                       });
-  });
+  OnReader(
+      context, std::move(*reply),
+      [this, id = *id, request = std::move(request)](Reply<v1::ExperienceResponse> answer) mutable {
+        Result<SpacePtr> space = node_.spaces().Get(id);
+        if (!space.ok()) return answer(space.status());
+        Result<std::unique_ptr<space::View>> view = (*space)->NewView();
+        if (!view.ok()) return answer(view.status());
+        if (Status missing = CheckLinks(**view, request); !missing.ok()) return answer(missing);
+        v1::Episode& episode = *request.mutable_episode();
+        episode.mutable_derived_from()->MergeFrom(request.context_links());
+        (*space)->Remember(std::move(episode), request.options(),
+                           [answer = std::move(answer), links = request.context_links_size()](
+                               Result<v1::RememberResponse> stored) {
+                             if (!stored.ok()) return answer(stored.status());
+                             answer(ExperienceOf(*stored, links));
+                           });
+      });
 }
 
 void ServiceImpl::Update(const CallContext& context, v1::UpdateRequest request,

@@ -1,12 +1,13 @@
-// For tests: a node over a file system in memory, its service, and calls that wait for their answer.
+// For tests: a node over a file system in memory, its service, and calls that wait for their
+// answer.
 #pragma once
-
-#include <gtest/gtest.h>
 
 #include <future>
 #include <memory>
 #include <string>
 #include <utility>
+
+#include <gtest/gtest.h>
 
 #include "engram/api/service.h"
 #include "engram/env/memory_file_system.h"

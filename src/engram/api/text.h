@@ -1,5 +1,5 @@
-// Small things about text that the doors need: UTF-8, base64, the nearest known name, cutting a text
-// at a bound. Pure.
+// Small things about text that the doors need: UTF-8, base64, the nearest known name, cutting a
+// text at a bound. Pure.
 #pragma once
 
 #include <cstdint>
