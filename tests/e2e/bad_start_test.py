@@ -52,6 +52,10 @@ class Ground:
         self.process.terminate()
         return self.process.wait(READY_SECONDS)
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait(READY_SECONDS)
+
     def run(self, *command):
         env = dict(os.environ, ENGRAM_SERVER=f"127.0.0.1:{self.ports[0]}", NO_COLOR="1")
         return subprocess.run([self.engram, *command], env=env, capture_output=True, text=True)
@@ -111,7 +115,7 @@ def damaged(ground):
     ground.run("space", "create", "hurt")
     for i in range(50):
         ground.run("remember", f"number {i}", "--space", "hurt")
-    ground.stop()
+    ground.kill()
     segment = ground.segments("hurt")[0]
     data = bytearray(segment.read_bytes())
     at = data.index(b"number 20")

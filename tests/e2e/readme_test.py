@@ -61,7 +61,8 @@ def script(steps, ports, log):
     for command, _ in steps:
         command = command.replace("localhost:7432", f"localhost:{ports['HTTP']}")
         if "engram serve &" in command:
-            command = command.replace("engram serve &", f"engram serve >{log} 2>&1 &")
+            command = command.replace("engram serve &", f"engram serve >>{log} 2>&1 &")
+            command = f": >{log}\n{command}"
             command += f"\nuntil grep -q 'ready in' {log}; do kill -0 $E || break; done; head -3 {log}"
         if command.startswith("export PATH="):
             command = "true"
