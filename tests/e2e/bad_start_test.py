@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""bad_start_test.py ENGRAM: a real server on bad ground. Each case gets a clear error with a reason,
-nothing is lost, and what is not concerned is still served."""
+"""bad_start_test.py ENGRAM: a real server on bad ground. Each case gets a clear error with a
+reason, nothing is lost, and what is not concerned is still served."""
 import json
 import os
 import pathlib
@@ -62,7 +62,8 @@ class Ground:
 
     def refused(self, *more):
         """A start that must fail: exit code and text."""
-        run = subprocess.run(self.serve_command(*more), capture_output=True, text=True, timeout=READY_SECONDS)
+        run = subprocess.run(self.serve_command(*more), capture_output=True, text=True,
+                             timeout=READY_SECONDS)
         return run.returncode, run.stderr
 
     def segments(self, space):
@@ -81,14 +82,16 @@ def in_use(ground):
     other = Ground(ground.engram, ground.directory + "/other")
     other.ports[0] = ground.ports[0]
     code, text = other.refused()
-    check(code == 1 and str(ground.ports[0]) in text and "(CONFIGURATION)" in text, "a port in use", text)
+    check(code == 1 and str(ground.ports[0]) in text and "(CONFIGURATION)" in text,
+          "a port in use", text)
     check(ground.run("remember", "still here").returncode == 0, "the first server goes on")
     check(ground.stop() == 0, "SIGTERM ends with 0")
 
 
 def no_directory(ground):
     code, text = Ground(ground.engram, "/proc/engram-test").refused()
-    check(code == 1 and re.search(r"\((IO|CONFIGURATION)\)", text), "a directory that cannot be written", text)
+    check(code == 1 and re.search(r"\((IO|CONFIGURATION)\)", text),
+          "a directory that cannot be written", text)
 
 
 def configuration(ground):
@@ -103,9 +106,11 @@ def configuration(ground):
 def full_disk(ground):
     ground.start("--set", "node.min_free_disk=1TiB")
     write = ground.run("remember", "no room for this")
-    check(write.returncode == 5 and "(DISK_FULL)" in write.stderr, "a full disk refuses writes", write.stderr)
+    check(write.returncode == 5 and "(DISK_FULL)" in write.stderr,
+          "a full disk refuses writes", write.stderr)
     read = ground.run("recall", "still here")
-    check(read.returncode == 0 and "still here" in read.stdout, "a full disk serves reads", read.stderr)
+    check(read.returncode == 0 and "still here" in read.stdout,
+          "a full disk serves reads", read.stderr)
     ground.stop()
 
 
@@ -127,7 +132,8 @@ def damaged(ground):
           "wal verify finds a flipped bit", verify.stdout)
     ground.start()
     write = ground.run("remember", "more", "--space", "hurt")
-    check(write.returncode != 0 and "CORRUPTION" in write.stderr, "a damaged space refuses writes", write.stderr)
+    check(write.returncode != 0 and "CORRUPTION" in write.stderr,
+          "a damaged space refuses writes", write.stderr)
     check(ground.run("remember", "fine").returncode == 0, "the other spaces are served")
     ground.stop()
     check(data == segment.read_bytes(), "nothing of the damaged log was cut or changed")

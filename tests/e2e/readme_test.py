@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""readme_test.py ENGRAM README: run every command of the README's first ten minutes, in order, in one
-shell, and compare what it prints with the README; numbers, ids, times and paths are blanked out."""
+"""readme_test.py ENGRAM README: run every command of the README's first ten minutes, in order, in
+one shell, and compare what it prints with the README; numbers, ids, times and paths are blanked
+out."""
 import os
 import pathlib
 import re
@@ -63,7 +64,8 @@ def script(steps, ports, log):
         if "engram serve &" in command:
             command = command.replace("engram serve &", f"engram serve >>{log} 2>&1 &")
             command = f": >{log}\n{command}"
-            command += f"\nuntil grep -q 'ready in' {log}; do kill -0 $E || break; done; head -3 {log}"
+            command += (f"\nuntil grep -q 'ready in' {log}; do kill -0 $E || break; done"
+                        f"\nhead -3 {log}")
         if command.startswith("export PATH="):
             command = "true"
         lines += [command, f"echo '{MARK}'"]
@@ -80,9 +82,11 @@ def main():
         env = {k: v for k, v in os.environ.items() if not k.startswith("ENGRAM_")}
         env.update({f"ENGRAM_LISTEN_{door}": f"127.0.0.1:{port}" for door, port in ports.items()})
         env.update(HOME=home, PATH=f"{engram.parent}:{env['PATH']}", NO_COLOR="1",
-                   ENGRAM_SERVER=f"127.0.0.1:{ports['GRPC']}", ENGRAM_NODE_DATA_DIR=f"{home}/data")
-        run = subprocess.run(["bash", "-c", script(steps, ports, f"{home}/serve.log")], env=env, text=True,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=DEADLINE_SECONDS)
+                   ENGRAM_SERVER=f"127.0.0.1:{ports['GRPC']}",
+                   ENGRAM_NODE_DATA_DIR=f"{home}/data")
+        run = subprocess.run(["bash", "-c", script(steps, ports, f"{home}/serve.log")], env=env,
+                             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             timeout=DEADLINE_SECONDS)
     outputs = run.stdout.split(MARK + "\n")
     bad = 0
     for (command, expected), actual in zip(steps, outputs):

@@ -63,6 +63,17 @@ NODE = bytes(range(16, 32))
 T = 1_750_000_000_000_000_000
 
 
+def meta_slot(counter, body):
+    front = struct.pack("<IIQI", 0x4D474E45, 1, counter, len(body))
+    return front + struct.pack("<I", crc32c(front + body)) + body
+
+
+def index_file(nonce, size, last, points):
+    front = struct.pack("<IIQQQQII", 0x58444E45, 1, nonce, size, *last, len(points))
+    body = b"".join(struct.pack("<QQ", *point) for point in points)
+    return front + struct.pack("<I", crc32c(front + body)) + body
+
+
 def main():
     first, first_crc = entry(1, T, 7, b"epoch start", 3, 0)
     second, second_crc = entry(2, T + 1, 1, b"an episode", 3, first_crc)
@@ -95,6 +106,15 @@ def main():
     crc = crc32c(head + records)
     head = head[:55] + struct.pack("<I", crc) + head[59:]
     write("batch", "batch from 2: entry_second, hole; uncompressed", head + records)
+
+    body = (INCARNATION + struct.pack("<QBQQQ", 5, 1, 40, 3, 41) + b"\x01" +
+            struct.pack("<QQQQI", 1, 4096, 3, 42, 0xCAFEF00D) +
+            struct.pack("<QQQQQ", 7, 2, 30, 1, 6) + struct.pack("<I", 2) +
+            struct.pack("<QQQQ", 1, 1, 3, 20))
+    write("space_meta_slot", "slot of space.meta, counter 9: every field in use, two epochs",
+          meta_slot(9, body))
+    write("sparse_index", "index of a segment of 9,999 bytes ending with (3, 42, cafef00d)",
+          index_file(0x1122334455667788, 9999, (3, 42, 0xCAFEF00D), [(1, 200), (20, 4300)]))
 
 
 if __name__ == "__main__":
