@@ -37,7 +37,8 @@ Result<Position> ParseToken(std::string_view token, Incarnation incarnation) {
   if (!bytes.ok()) return NotAToken(token);
   rest.remove_prefix(29);
   uint64_t epoch = 0, sequence = 0;
-  if (!TakeNumber(&rest, &epoch) || rest.empty() || !TakeNumber(&rest, &sequence) || !rest.empty()) {
+  if (!TakeNumber(&rest, &epoch) || rest.find('.') != std::string_view::npos ||
+      !TakeNumber(&rest, &sequence)) {
     return NotAToken(token);
   }
   if (*bytes != incarnation.bytes) {

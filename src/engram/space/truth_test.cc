@@ -208,6 +208,9 @@ class Truth : public ::testing::TestWithParam<uint64_t> {
     v1::WriteOptions options;
     v1::RememberResponse reply;
   };
+  // Ends after the space and its views.
+  std::unique_ptr<TestNode> node_ = std::make_unique<TestNode>();
+  HeldExecutor held_{*node_->background};
   Prng prng_;
   v1::SpaceSettings settings_ = model::WithDefaults(SmallVectors());
   std::unique_ptr<index::Analyzer> analyzer_ = *index::Analyzer::Make("english");
@@ -223,14 +226,12 @@ class SplitBlind : public Truth {
 };
 
 TEST_P(SplitBlind, AnswersDoNotDependOnWhereEntriesLie) {
-  TestNode node;
-  HeldExecutor held(*node.background);
-  node.environment.background = &held;
-  space_ = *Space::Create(node.environment, "notes", SmallVectors());
+  node_->environment.background = &held_;
+  space_ = *Space::Create(node_->environment, "notes", SmallVectors());
   std::vector<std::pair<std::unique_ptr<View>, std::string>> kept;
   for (int step = 0; step < 120; ++step) {
     ASSERT_NO_FATAL_FAILURE(DoOne()) << "step " << step;
-    if (prng_.OneIn(3)) held.RunOne(prng_);
+    if (prng_.OneIn(3)) held_.RunOne(prng_);
     if (prng_.OneIn(12)) {
       ASSERT_EQ(Now(), Expected()) << "step " << step;
       if (kept.size() < 4) kept.emplace_back(*space_->NewView(), Expected());
@@ -238,17 +239,17 @@ TEST_P(SplitBlind, AnswersDoNotDependOnWhereEntriesLie) {
   }
   for (auto& [view, expected] : kept) ASSERT_EQ(Describe(*view), expected) << "an old view";
   ASSERT_EQ(Now(), Expected()) << "partly indexed";
-  while (held.RunOne(prng_)) {
+  while (held_.RunOne(prng_)) {
   }
   ASSERT_EQ(Now(), Expected()) << "indexed";
   for (auto& [view, expected] : kept) ASSERT_EQ(Describe(*view), expected) << "an old view, indexed";
   kept.clear();
-  held.LetGo();
+  held_.LetGo();
   ASSERT_TRUE(space_->RebuildIndexes(nullptr).ok());
   ASSERT_EQ(Now(), Expected()) << "rebuilt";
   ASSERT_NO_FATAL_FAILURE(RepeatOne());
   ASSERT_TRUE(space_->Close().ok());
-  space_ = *Space::Open(node.environment, "notes");
+  space_ = *Space::Open(node_->environment, "notes");
   ASSERT_EQ(Now(), Expected()) << "opened again";
   ASSERT_NO_FATAL_FAILURE(RepeatOne());
   space_ = nullptr;
@@ -262,21 +263,20 @@ class Crash : public Truth {
 
 // A power cut at any point keeps any subset of what was not synced.
 TEST_P(Crash, LosesNothingAcknowledgedAndNeedsNobody) {
-  auto node = std::make_unique<TestNode>();
-  space_ = *Space::Create(node->environment, "notes", SmallVectors());
+  space_ = *Space::Create(node_->environment, "notes", SmallVectors());
   for (int life = 0; life < 4; ++life) {
     for (uint64_t i = 5 + prng_.Below(25); i > 0; --i) ASSERT_NO_FATAL_FAILURE(DoOne());
     if (prng_.OneIn(3)) {
       ASSERT_TRUE(space_->WaitIndexed(std::chrono::seconds(30)));
     }
     const bool power_cut = !prng_.OneIn(4);  // else: kill -9
-    auto left = power_cut ? node->memory().CrashClone(prng_) : node->memory().Clone();
+    auto left = power_cut ? node_->memory().CrashClone(prng_) : node_->memory().Clone();
     space_ = nullptr;
-    node = std::make_unique<TestNode>(std::move(left));
-    auto opened = Space::Open(node->environment, "notes");
-    ASSERT_TRUE(opened.ok()) << opened.status().ToString() << node->observer.Events();
+    node_ = std::make_unique<TestNode>(std::move(left));
+    auto opened = Space::Open(node_->environment, "notes");
+    ASSERT_TRUE(opened.ok()) << opened.status().ToString() << node_->observer.Events();
     space_ = *opened;
-    ASSERT_EQ(Now(), Expected()) << "life " << life << "\n" << node->observer.Events();
+    ASSERT_EQ(Now(), Expected()) << "life " << life << "\n" << node_->observer.Events();
     ASSERT_NO_FATAL_FAILURE(RepeatOne());
   }
   ASSERT_TRUE(space_->WaitIndexed(std::chrono::seconds(30)));
