@@ -45,8 +45,8 @@ Status CheckBatchHeader(ByteView bytes, const BatchHeader& header, uint64_t cred
     return Status(Reason::CORRUPTION_DETECTED, "a batch that starts at sequence 0");
   }
   if (header.size == 0 || header.size > credit) {
-    return Status(Reason::INVALID_BATCH_SIZE, "a batch of " + std::to_string(header.size) +
-                                                  " bytes")
+    return Status(Reason::INVALID_BATCH_SIZE,
+                  "a batch of " + std::to_string(header.size) + " bytes")
         .Expected("1 to " + std::to_string(credit));
   }
   return OkStatus();

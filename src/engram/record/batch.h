@@ -36,9 +36,9 @@ inline constexpr size_t kPadding = 59;
 struct BatchHeader {
   NodeId primary;
   Incarnation space;
-  Sequence start;          // first sequence covered by the first record
-  uint32_t count = 0;      // of records, Holes counted
-  uint64_t size = 0;       // of all records before compression
+  Sequence start;      // first sequence covered by the first record
+  uint32_t count = 0;  // of records, Holes counted
+  uint64_t size = 0;   // of all records before compression
   Compression compression = Compression::kNone;
   bool operator==(const BatchHeader&) const = default;
 };
@@ -51,12 +51,14 @@ std::string EncodeBatch(const BatchHeader& header, ByteView sent);
 // header and records. Reasons: TRUNCATED_BATCH, UNSUPPORTED_VERSION, EMPTY_BATCH,
 // INVALID_BATCH_SIZE, CHECKSUM_MISMATCH, CORRUPTION_DETECTED. `bytes` is the whole batch.
 Result<BatchHeader> DecodeBatchHeader(ByteView bytes, uint64_t credit);
-inline ByteView BatchRecords(ByteView bytes) { return bytes.substr(kBatchHeaderSize); }
+inline ByteView BatchRecords(ByteView bytes) {
+  return bytes.substr(kBatchHeaderSize);
+}
 
 // One record of a batch, in place.
 struct BatchRecord {
   EntryHeader header;
-  ByteView bytes;    // header and payload
+  ByteView bytes;  // header and payload
   ByteView payload;
 };
 

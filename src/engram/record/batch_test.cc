@@ -22,7 +22,9 @@ BatchHeader AHeader(size_t size) {
   return header;
 }
 
-std::string TwoRecords() { return Golden("entry_second") + Golden("hole"); }
+std::string TwoRecords() {
+  return Golden("entry_second") + Golden("hole");
+}
 
 std::string Forge(std::string bytes, size_t at, ByteView value) {
   bytes.replace(at, value.size(), value);
@@ -64,8 +66,8 @@ TEST(Batch, EveryFlippedBitIsFound) {
   for (size_t bit = 0; bit < golden.size() * 8; ++bit) {
     std::string bad = golden;
     bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
-    EXPECT_EQ(ReasonOf(bad),
-              bit < 16 ? Reason::UNSUPPORTED_VERSION : Reason::CHECKSUM_MISMATCH) << bit;
+    EXPECT_EQ(ReasonOf(bad), bit < 16 ? Reason::UNSUPPORTED_VERSION : Reason::CHECKSUM_MISMATCH)
+        << bit;
   }
 }
 

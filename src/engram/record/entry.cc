@@ -24,8 +24,8 @@ uint32_t HeaderCrc(const char* bytes) {
 }
 
 Status Mismatch(std::string what, uint32_t expected, uint32_t actual) {
-  return Status(Reason::CHECKSUM_MISMATCH, what + " checksum: expected " + Hex(expected, 8) +
-                                               ", found " + Hex(actual, 8))
+  return Status(Reason::CHECKSUM_MISMATCH,
+                what + " checksum: expected " + Hex(expected, 8) + ", found " + Hex(actual, 8))
       .With("expected", Hex(expected, 8))
       .With("actual", Hex(actual, 8));
 }
@@ -84,17 +84,28 @@ bool IsNumbered(EntryType type) {
 
 std::string_view Name(EntryType type) {
   switch (type) {
-    case EntryType::kEpisodeStore: return "EpisodeStore";
-    case EntryType::kMemoryUpdate: return "MemoryUpdate";
-    case EntryType::kMemoryDelete: return "MemoryDelete";
-    case EntryType::kConsolidation: return "Consolidation";
-    case EntryType::kCheckpoint: return "Checkpoint";
-    case EntryType::kCompactionMarker: return "CompactionMarker";
-    case EntryType::kEpochStart: return "EpochStart";
-    case EntryType::kSegmentHeader: return "SegmentHeader";
-    case EntryType::kHole: return "Hole";
-    case EntryType::kSyncMark: return "SyncMark";
-    case EntryType::kSpaceSettings: return "SpaceSettings";
+    case EntryType::kEpisodeStore:
+      return "EpisodeStore";
+    case EntryType::kMemoryUpdate:
+      return "MemoryUpdate";
+    case EntryType::kMemoryDelete:
+      return "MemoryDelete";
+    case EntryType::kConsolidation:
+      return "Consolidation";
+    case EntryType::kCheckpoint:
+      return "Checkpoint";
+    case EntryType::kCompactionMarker:
+      return "CompactionMarker";
+    case EntryType::kEpochStart:
+      return "EpochStart";
+    case EntryType::kSegmentHeader:
+      return "SegmentHeader";
+    case EntryType::kHole:
+      return "Hole";
+    case EntryType::kSyncMark:
+      return "SyncMark";
+    case EntryType::kSpaceSettings:
+      return "SpaceSettings";
   }
   return "unknown";
 }
@@ -150,8 +161,8 @@ Result<EntryHeader> DecodeHeader(ByteView bytes) {
 
 Status CheckPayload(const EntryHeader& header, ByteView payload) {
   if (payload.size() != header.payload_size) {
-    return Status(Reason::TRUNCATED_ENTRY, "a payload of " + std::to_string(payload.size()) +
-                                               " bytes")
+    return Status(Reason::TRUNCATED_ENTRY,
+                  "a payload of " + std::to_string(payload.size()) + " bytes")
         .Expected(std::to_string(header.payload_size));
   }
   if (const uint32_t crc = Crc32c(payload); crc != header.payload_crc) {

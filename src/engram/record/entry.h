@@ -1,5 +1,6 @@
-// The entry: unit of disk and wire. A 64-byte little-endian header and a payload (docs/wal-format.md
-// has the offsets). Explicit coding; nothing here does I/O. Pure functions, thread-safe.
+// The entry: unit of disk and wire. A 64-byte little-endian header and a payload
+// (docs/wal-format.md has the offsets). Explicit coding; nothing here does I/O. Pure functions,
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +25,9 @@ enum class EntryType : uint32_t {
   kCheckpoint = 5,
   kCompactionMarker = 6,  // local
   kEpochStart = 7,
-  kSegmentHeader = 8,     // local
-  kHole = 9,              // shipped, not numbered
-  kSyncMark = 10,         // local
+  kSegmentHeader = 8,  // local
+  kHole = 9,           // shipped, not numbered
+  kSyncMark = 10,      // local
   kSpaceSettings = 11,
 };
 

@@ -58,8 +58,8 @@ TEST(Entry, WithoutEpochAndChainTheHeaderIsTheEarlierOne) {
 TEST(Entry, DecodesWhatItEncodes) {
   rc::check([](uint64_t sequence, uint64_t time, uint64_t epoch, uint32_t chain,
                const std::string& payload) {
-    EntryHeader header = Header(std::max<uint64_t>(sequence, 1), EntryType::kMemoryUpdate, epoch,
-                                chain);
+    EntryHeader header =
+        Header(std::max<uint64_t>(sequence, 1), EntryType::kMemoryUpdate, epoch, chain);
     header.timestamp_ns = time;
     std::string out;
     AppendEntry(&header, payload, &out);
@@ -113,8 +113,8 @@ TEST(Entry, CutAtEveryByteIsTruncated) {
 
 TEST(Entry, WhatWasWrittenOnPurposeIsTooNewNotDamaged) {
   const std::string good = Golden("entry_second");
-  for (const std::string& type : {std::string("\x0c\0\0\0", 4), std::string("\0\0\0\0", 4),
-                                 std::string("\x01\0\0\x80", 4)}) {
+  for (const std::string& type :
+       {std::string("\x0c\0\0\0", 4), std::string("\0\0\0\0", 4), std::string("\x01\0\0\x80", 4)}) {
     const auto decoded = DecodeHeader(Forge(good, offset::kType, type));
     ASSERT_FALSE(decoded.ok());
     EXPECT_EQ(decoded.status().reason(), Reason::UNSUPPORTED_VERSION);
@@ -128,11 +128,11 @@ TEST(Entry, WhatWasWrittenOnPurposeIsTooNewNotDamaged) {
 
 TEST(Entry, LimitsAndNumberingAreChecked) {
   const std::string good = Golden("entry_second");
-  const auto large = DecodeHeader(Forge(good, offset::kPayloadSize, std::string("\x01\0\0\x01", 4)));
+  const auto large =
+      DecodeHeader(Forge(good, offset::kPayloadSize, std::string("\x01\0\0\x01", 4)));
   ASSERT_FALSE(large.ok());
   EXPECT_EQ(large.status().reason(), Reason::TOO_LARGE);
-  EXPECT_TRUE(
-      DecodeHeader(Forge(good, offset::kPayloadSize, std::string("\0\0\0\x01", 4))).ok());
+  EXPECT_TRUE(DecodeHeader(Forge(good, offset::kPayloadSize, std::string("\0\0\0\x01", 4))).ok());
   const auto unnumbered = DecodeHeader(Forge(good, offset::kSequence, std::string(8, '\0')));
   ASSERT_FALSE(unnumbered.ok());
   EXPECT_EQ(unnumbered.status().reason(), Reason::CORRUPTION_DETECTED);

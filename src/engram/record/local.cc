@@ -115,8 +115,10 @@ Result<CompactionMarker> DecodeCompactionMarker(ByteView payload) {
   if (m.first_sequence() == 0 || m.last_sequence() < m.first_sequence()) {
     return Contradiction("CompactionMarker");
   }
-  return CompactionMarker{Sequence(m.first_sequence()), Sequence(m.last_sequence()),
-                          m.entries_kept(), m.bytes_reclaimed(),
+  return CompactionMarker{Sequence(m.first_sequence()),
+                          Sequence(m.last_sequence()),
+                          m.entries_kept(),
+                          m.bytes_reclaimed(),
                           {m.digest_high(), m.digest_low()}};
 }
 
@@ -125,8 +127,8 @@ Result<Checkpoint> DecodeCheckpoint(ByteView payload) {
   if (m.first_sequence() == 0 || m.last_sequence() < m.first_sequence()) {
     return Contradiction("Checkpoint");
   }
-  return Checkpoint{Sequence(m.first_sequence()), Sequence(m.last_sequence()),
-                    {m.digest_high(), m.digest_low()}};
+  return Checkpoint{
+      Sequence(m.first_sequence()), Sequence(m.last_sequence()), {m.digest_high(), m.digest_low()}};
 }
 
 }  // namespace engram::record

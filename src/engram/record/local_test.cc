@@ -32,7 +32,9 @@ SegmentHeader ASegment() {
   return value;
 }
 
-ByteView PayloadOf(const std::string& record) { return ByteView(record).substr(kHeaderSize); }
+ByteView PayloadOf(const std::string& record) {
+  return ByteView(record).substr(kHeaderSize);
+}
 
 TEST(Local, SegmentHeader) {
   EXPECT_EQ(AsRecord(EntryType::kSegmentHeader, Encode(ASegment())), Golden("segment_header"));

@@ -5,8 +5,7 @@
 
 namespace engram::wal {
 
-CheckpointKeeper::CheckpointKeeper(Sequence end)
-    : known_(end.is_zero()), first_(end.next()) {}
+CheckpointKeeper::CheckpointKeeper(Sequence end) : known_(end.is_zero()), first_(end.next()) {}
 
 void CheckpointKeeper::AddCrc(uint32_t crc) {
   char bytes[4];
@@ -43,6 +42,8 @@ record::Checkpoint CheckpointKeeper::Take(Sequence last) {
   return checkpoint;
 }
 
-void CheckpointKeeper::Reset(Sequence end) { *this = CheckpointKeeper(end); }
+void CheckpointKeeper::Reset(Sequence end) {
+  *this = CheckpointKeeper(end);
+}
 
 }  // namespace engram::wal

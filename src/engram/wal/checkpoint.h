@@ -42,9 +42,9 @@ class CheckpointKeeper {
   void AddCrc(uint32_t crc);
 
   bool known_;
-  Sequence first_;               // first entry covered, or kept
-  Digester digester_;            // when known
-  std::vector<uint32_t> kept_;   // when not
+  Sequence first_;              // first entry covered, or kept
+  Digester digester_;           // when known
+  std::vector<uint32_t> kept_;  // when not
   uint64_t entries_ = 0;
   uint64_t bytes_ = 0;
 };

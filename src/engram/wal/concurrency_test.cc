@@ -1,10 +1,10 @@
 // Many threads on one log: a real pool, real waiting, the machine's file system too.
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
+
+#include <gtest/gtest.h>
 
 #include "engram/env/faulty_file_system.h"
 #include "engram/wal/log_test_kit.h"
@@ -119,9 +119,11 @@ TEST(Concurrency, CallbacksRunInTheOrderOfSequences) {
     for (int i = 0; i < 500; ++i) {
       std::lock_guard lock(mutex);
       const uint64_t mine = posted++;
-      ASSERT_TRUE(log->Append(One(Bytes(who, 200)), [&, mine](const Status&) {
-                       if (next.fetch_add(1) != mine) in_order = false;
-                     }).ok());
+      ASSERT_TRUE(log->Append(One(Bytes(who, 200)),
+                              [&, mine](const Status&) {
+                                if (next.fetch_add(1) != mine) in_order = false;
+                              })
+                      .ok());
     }
   });
   ASSERT_TRUE(log->Close().ok());
@@ -152,8 +154,8 @@ TEST(Concurrency, AGroupGrowsWhileTheDiskIsBusy) {
   Shared shared(&fs);
   auto log = std::move(*Log::Create(shared.options, AnIncarnation()));
   ASSERT_TRUE(Begin(*log).ok());
-  fs.Inject({.operation = env::Operation::kSync, .effect = env::Fault::Effect::kStall,
-             .path = ".log"});
+  fs.Inject(
+      {.operation = env::Operation::kSync, .effect = env::Fault::Effect::kStall, .path = ".log"});
   ASSERT_TRUE(log->Append(One("first"), nullptr).ok());
   ASSERT_TRUE(fs.WaitForStalled(1));
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(log->Append(One("more"), nullptr).ok());

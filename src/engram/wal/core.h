@@ -1,10 +1,11 @@
-// The state behind a Log: appending, flushing, reading, cutting. One lock, mutex_, guards all of it;
-// no write and no sync of a group happens under it.
+// The state behind a Log: appending, flushing, reading, cutting. One lock, mutex_, guards all of
+// it; no write and no sync of a group happens under it.
 //
 // The way of an entry: Stamp (under the lock: sequence, chain, checksums, into the group that
-// collects) -> Flush (one leader at a time, outside of the lock: write, sync) -> Complete (in order:
-// callbacks, then waiters). The leader is a caller that waits, or a task of the executor; who ends a
-// flush hands the leadership on before it completes, so that the device is never idle meanwhile.
+// collects) -> Flush (one leader at a time, outside of the lock: write, sync) -> Complete (in
+// order: callbacks, then waiters). The leader is a caller that waits, or a task of the executor;
+// who ends a flush hands the leadership on before it completes, so that the device is never idle
+// meanwhile.
 //
 // Kept alive by shared_ptr while tasks and timers of the executor run; Shut waits for those that
 // touch the file system. Thread-safe.
@@ -155,7 +156,7 @@ class Core : public std::enable_shared_from_this<Core> {
   uint64_t stamp_offset_ GUARDED_BY(mutex_) = 0;
   uint64_t allocated_ GUARDED_BY(mutex_) = 0;
   std::string unstarted_head_ GUARDED_BY(mutex_);  // of a segment that no group has started
-  bool may_append_ GUARDED_BY(mutex_) = false;  // an epoch was begun by this process
+  bool may_append_ GUARDED_BY(mutex_) = false;     // an epoch was begun by this process
   bool clean_on_disk_ GUARDED_BY(mutex_) = false;
 
   // Groups that are not written, oldest first; the last may still collect.
@@ -171,11 +172,11 @@ class Core : public std::enable_shared_from_this<Core> {
 
   EntryIdentity written_end_ GUARDED_BY(mutex_);
   std::shared_ptr<Segment> disk_segment_ GUARDED_BY(mutex_);  // the one that is written to
-  uint64_t written_offset_ GUARDED_BY(mutex_) = 0;   // in it
+  uint64_t written_offset_ GUARDED_BY(mutex_) = 0;            // in it
   EntryIdentity durable_ GUARDED_BY(mutex_);
   uint64_t synced_offset_ GUARDED_BY(mutex_) = 0;
-  uint64_t marked_offset_ GUARDED_BY(mutex_) = 0;    // what its newest mark claims
-  uint64_t entries_offset_ GUARDED_BY(mutex_) = 0;   // where its last entry ends
+  uint64_t marked_offset_ GUARDED_BY(mutex_) = 0;   // what its newest mark claims
+  uint64_t entries_offset_ GUARDED_BY(mutex_) = 0;  // where its last entry ends
   std::atomic<uint64_t> acknowledged_;
   std::atomic<uint64_t> generation_{0};
 

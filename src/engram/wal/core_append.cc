@@ -18,7 +18,9 @@ constexpr uint64_t kLocalBytes = 256;
 constexpr uint64_t kFirstAllocation = 64u << 10;
 constexpr uint64_t kPage = 4096;
 
-uint64_t RoundUp(uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+uint64_t RoundUp(uint64_t bytes) {
+  return (bytes + kPage - 1) / kPage * kPage;
+}
 
 }  // namespace
 
@@ -30,8 +32,8 @@ Result<Core::Prepared> Core::Prepare(std::vector<Draft> drafts) const {
   for (const Draft& draft : drafts) {
     ENGRAM_CHECK(record::IsNumbered(draft.type));
     if (draft.payload.size() > record::kMaxPayloadSize) {
-      return Status(Reason::TOO_LARGE, "an entry of " + std::to_string(draft.payload.size()) +
-                                           " bytes")
+      return Status(Reason::TOO_LARGE,
+                    "an entry of " + std::to_string(draft.payload.size()) + " bytes")
           .Expected("at most " + std::to_string(record::kMaxPayloadSize));
     }
     prepared.crcs.push_back(Crc32c(draft.payload));
@@ -197,8 +199,10 @@ GroupPtr Core::Collecting(int64_t now_ns) {
   // A group is written only after the sync of the one before it, so that what precedes it is
   // synced when its mark is written; without syncs, only what timers have synced is.
   uint64_t synced = group->base;
-  if (group->starts_segment) synced = 0;
-  else if (!SyncsGroups()) synced = disk_segment_ == group->segment ? synced_offset_ : 0;
+  if (group->starts_segment)
+    synced = 0;
+  else if (!SyncsGroups())
+    synced = disk_segment_ == group->segment ? synced_offset_ : 0;
   StampMark(now_ns, synced, group.get());
   group->last = end_;
   pending_.push_back(group);

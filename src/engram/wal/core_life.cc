@@ -140,8 +140,8 @@ Status Core::LeaveCleanEnd() {
   RETURN_IF_ERROR(file->Sync());
   durable_ = written_end_;
   SpaceMeta meta = meta_->meta();
-  meta.clean_end = CleanEnd{disk_segment_->first(), written_offset_,
-                            {end_.epoch, end_.sequence}, end_.header_crc};
+  meta.clean_end = CleanEnd{
+      disk_segment_->first(), written_offset_, {end_.epoch, end_.sequence}, end_.header_crc};
   meta.commit_hint = {end_.epoch, end_.sequence};
   meta.history = history_;
   RETURN_IF_ERROR(meta_->Write(std::move(meta)));

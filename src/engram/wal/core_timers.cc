@@ -1,5 +1,5 @@
-// What a log does by itself: syncs of the timer mode, the mark of an idle log, index files of sealed
-// segments, and reading up for a Checkpoint after a restart.
+// What a log does by itself: syncs of the timer mode, the mark of an idle log, index files of
+// sealed segments, and reading up for a Checkpoint after a restart.
 #include "engram/wal/core.h"
 
 namespace engram::wal {

@@ -1,9 +1,9 @@
 // Power cuts. A vector of payloads plays the oracle: what was acknowledged is found by every later
 // opening, what was only attempted may be, in order; nothing else ever is; and no power cut alone
 // makes a log read-only.
-#include <gtest/gtest.h>
-
 #include <optional>
+
+#include <gtest/gtest.h>
 
 #include "engram/env/faulty_file_system.h"
 #include "engram/wal/hook_file_system.h"
@@ -28,7 +28,8 @@ void ExpectPrefix(const std::vector<std::string>& found, const std::vector<std::
   for (size_t i = 0; i < found.size(); ++i) ASSERT_EQ(found[i], attempted[i]) << "entry " << i + 1;
 }
 
-// A group of 32 embedded entries whose sync never happened, and any subset of its pages on the disk.
+// A group of 32 embedded entries whose sync never happened, and any subset of its pages on the
+// disk.
 void TornGroup(uint64_t seed) {
   env::MemoryFileSystem memory;
   env::FaultyFileSystem fs(memory);
@@ -47,8 +48,10 @@ void TornGroup(uint64_t seed) {
     }
     if (prng.OneIn(2)) bench.Settle();
     acknowledged = attempted.size();
-    fs.Inject({.operation = env::Operation::kSync, .effect = env::Fault::Effect::kLie,
-               .path = ".log", .times = env::Fault::kForever});
+    fs.Inject({.operation = env::Operation::kSync,
+               .effect = env::Fault::Effect::kLie,
+               .path = ".log",
+               .times = env::Fault::kForever});
     for (int i = 0; i < 32; ++i) {
       attempted.push_back(Bytes(prng.Next(), kEmbedded));
       ASSERT_TRUE(log->Append(One(attempted.back()), nullptr).ok());
@@ -195,10 +198,14 @@ class Lives {
       begun_ = true;
     }
     switch (prng_.Below(12)) {
-      case 0: return bench.Settle();
-      case 1: return Reopen(bench, log);
-      case 2: return prng_.OneIn(3) ? Cut(*log) : void();
-      default: return Write(bench, *log);
+      case 0:
+        return bench.Settle();
+      case 1:
+        return Reopen(bench, log);
+      case 2:
+        return prng_.OneIn(3) ? Cut(*log) : void();
+      default:
+        return Write(bench, *log);
     }
   }
 

@@ -59,10 +59,13 @@ Status LogCursor::Seek() {
 Result<bool> LogCursor::Step(std::optional<record::Entry>* entry) {
   ASSIGN_OR_RETURN(const ReadOutcome outcome, ReadRecord(*this, offset_));
   switch (outcome.kind) {
-    case ReadOutcome::Kind::kRecord: return Take(outcome.record, entry);
-    case ReadOutcome::Kind::kBad: return Damage(outcome.why);
+    case ReadOutcome::Kind::kRecord:
+      return Take(outcome.record, entry);
+    case ReadOutcome::Kind::kBad:
+      return Damage(outcome.why);
     case ReadOutcome::Kind::kEnd:
-    case ReadOutcome::Kind::kZeros: break;
+    case ReadOutcome::Kind::kZeros:
+      break;
   }
   RETURN_IF_ERROR(NextSegment());
   return false;
@@ -91,11 +94,11 @@ Status LogCursor::NextSegment() {
     return Damage(Status(Reason::CORRUPTION_DETECTED, "the segment ends early"));
   }
   const auto& header = next->header();
-  const bool joins = header.first == join_.next &&
-                     (!join_.chain_known || header.previous_crc == join_.chain);
+  const bool joins =
+      header.first == join_.next && (!join_.chain_known || header.previous_crc == join_.chain);
   if (!joins) {
-    return Damage(Status(Reason::CORRUPTION_DETECTED, "the segment ends before sequence " +
-                                                          ToString(header.first)));
+    return Damage(Status(Reason::CORRUPTION_DETECTED,
+                         "the segment ends before sequence " + ToString(header.first)));
   }
   segment_ = next;
   offset_ = header.first == next->first() ? next->head_size() : offset_;
@@ -121,8 +124,8 @@ Status LogCursor::Damage(const Status& why) {
 }
 
 Result<ByteView> LogCursor::View(uint64_t offset, size_t size) {
-  const bool inside = chunk_.bytes && offset >= chunk_.base &&
-                      offset < chunk_.base + chunk_.bytes->size();
+  const bool inside =
+      chunk_.bytes && offset >= chunk_.base && offset < chunk_.base + chunk_.bytes->size();
   if (!inside) {
     chunk_ = core_->FindInTail(*segment_, offset);
     if (!chunk_.bytes) return ViewFile(offset, size);
@@ -136,8 +139,8 @@ Result<ByteView> LogCursor::View(uint64_t offset, size_t size) {
 Result<ByteView> LogCursor::ViewFile(uint64_t offset, size_t size) {
   const uint64_t written = segment_->written();
   if (offset >= written) return ByteView();
-  const auto want = static_cast<size_t>(
-      std::min<uint64_t>(std::max(size, read_ahead_), written - offset));
+  const auto want =
+      static_cast<size_t>(std::min<uint64_t>(std::max(size, read_ahead_), written - offset));
   read_ahead_ = std::min(kLargestRead, read_ahead_ * 2);
   ASSIGN_OR_RETURN(const auto file, segment_->file());
   auto bytes = std::make_shared<std::string>(want, '\0');

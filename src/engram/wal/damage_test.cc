@@ -219,8 +219,8 @@ TEST(Damage, ASegmentOfAnotherSpaceIsRefusedByName) {
     ASSERT_TRUE(log->Close().ok());
   }
   const std::string mine = LastSegmentPath(fs);
-  const std::string theirs = SegmentPath("/data/spaces/t", *ParseSegmentName(mine.substr(
-                                                               mine.rfind('/') + 1)));
+  const std::string theirs =
+      SegmentPath("/data/spaces/t", *ParseSegmentName(mine.substr(mine.rfind('/') + 1)));
   const auto bytes = env::ReadWholeFile(fs, theirs);
   ASSERT_TRUE(bytes.ok());
   ASSERT_TRUE(env::ReplaceFile(fs, mine, *bytes).ok());

@@ -12,8 +12,8 @@ constexpr int64_t kAskEveryNs = 100'000'000;
 
 Status DiskGate::Full(uint64_t free) {
   full_ = true;
-  return Status(Reason::DISK_FULL, "the disk of the log has " + std::to_string(free) +
-                                       " bytes left")
+  return Status(Reason::DISK_FULL,
+                "the disk of the log has " + std::to_string(free) + " bytes left")
       .Expected("more than " + std::to_string(options_.min_free_bytes))
       .Suggest("free some space; writes resume by themselves, deletes and reads go on")
       .With("path", options_.directory)
@@ -47,13 +47,15 @@ bool FreesSpace(const Draft& draft) {
     case record::EntryType::kMemoryDelete:
     case record::EntryType::kEpochStart:
     case record::EntryType::kSpaceSettings:
-    case record::EntryType::kCheckpoint: return true;
-    case record::EntryType::kMemoryUpdate: break;
-    default: return false;
+    case record::EntryType::kCheckpoint:
+      return true;
+    case record::EntryType::kMemoryUpdate:
+      break;
+    default:
+      return false;
   }
   internal::v1::UpdateRecord update;
-  return update.ParseFromString(draft.payload) && update.has_state() &&
-         update.state().suppressed();
+  return update.ParseFromString(draft.payload) && update.has_state() && update.state().suppressed();
 }
 
 }  // namespace engram::wal

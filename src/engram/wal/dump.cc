@@ -44,8 +44,7 @@ class DigestVisitor : public WalkVisitor {
     const bool inside = join.next >= first_ && (last_.is_zero() || join.next <= last_);
     if (!inside || !damage_.ok()) return;
     damage_ = Status(Reason::CORRUPTION_DETECTED, "no digest: " + segment.name + " at " +
-                                                      std::to_string(offset) + ": " +
-                                                      why.message())
+                                                      std::to_string(offset) + ": " + why.message())
                   .With("file", segment.path)
                   .With("offset", offset);
   }

@@ -25,13 +25,17 @@ TEST_F(Failing, AFailedWritePoisonsUntilReopened) {
   auto log = bench.Create();
   ASSERT_TRUE(Begin(*log).ok());
   Put(*log, "kept");
-  fs.Inject({.operation = Operation::kWrite, .effect = Fault::Effect::kShort, .path = ".log",
+  fs.Inject({.operation = Operation::kWrite,
+             .effect = Fault::Effect::kShort,
+             .path = ".log",
              .where = 100});
   std::vector<Reason> told;
   for (int i = 0; i < 3; ++i) {
-    ASSERT_TRUE(log->Append(One(Bytes(i, 300)), [&](const Status& status) {
-                     told.push_back(status.ok() ? Reason::IO : status.reason());
-                   }).ok());
+    ASSERT_TRUE(log->Append(One(Bytes(i, 300)),
+                            [&](const Status& status) {
+                              told.push_back(status.ok() ? Reason::IO : status.reason());
+                            })
+                    .ok());
   }
   bench.executor.RunAll();
   EXPECT_EQ(told, std::vector<Reason>(3, Reason::WAL_POISONED));
@@ -51,9 +55,9 @@ TEST_F(Failing, AFailedWritePoisonsUntilReopened) {
 }
 
 TEST_F(Failing, EveryOperationOfAnAppendMayFail) {
-  for (const Operation operation : {Operation::kWrite, Operation::kSync, Operation::kTruncate,
-                                    Operation::kRename, Operation::kSyncDirectory,
-                                    Operation::kOpen, Operation::kPreallocate}) {
+  for (const Operation operation :
+       {Operation::kWrite, Operation::kSync, Operation::kTruncate, Operation::kRename,
+        Operation::kSyncDirectory, Operation::kOpen, Operation::kPreallocate}) {
     for (uint64_t after = 0; after < 6; ++after) {
       env::MemoryFileSystem disk;
       env::FaultyFileSystem faulty(disk);
@@ -120,8 +124,10 @@ TEST_F(Failing, WithoutRoomToGrowNothingIsPoisoned) {
   Status why;
   for (int i = 0; i < 100 && why.ok(); ++i) {
     const auto first = log->AppendAndWait(One(Bytes(i, 3300)));
-    if (first.ok()) ++written;
-    else why = first.status();
+    if (first.ok())
+      ++written;
+    else
+      why = first.status();
   }
   ASSERT_FALSE(why.ok());
   EXPECT_EQ(why.reason(), Reason::DISK_FULL);
@@ -139,8 +145,8 @@ TEST_F(Failing, ADirectoryThatCannotBeWrittenIsAClearError) {
     Put(*log, "kept");
   }
   for (const Operation operation : {Operation::kOpen, Operation::kWrite}) {
-    fs.Inject({.operation = operation, .path = kDir, .times = Fault::kForever,
-               .error_number = EROFS});
+    fs.Inject(
+        {.operation = operation, .path = kDir, .times = Fault::kForever, .error_number = EROFS});
   }
   const auto log = Log::Open(bench.options);
   ASSERT_FALSE(log.ok());
@@ -286,7 +292,8 @@ TEST(Checkpoints, HoldTheDigestOfAllSinceTheLast) {
   const auto append = [&](uint64_t entries) {
     while (entries > 0) {
       std::vector<Draft> drafts;
-      for (uint64_t n = std::min<uint64_t>(entries, 5000); n > 0; --n) drafts.push_back(Episode("e"));
+      for (uint64_t n = std::min<uint64_t>(entries, 5000); n > 0; --n)
+        drafts.push_back(Episode("e"));
       entries -= drafts.size();
       ASSERT_TRUE(log->AppendAndWait(std::move(drafts)).ok());
     }

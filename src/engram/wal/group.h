@@ -21,22 +21,22 @@ struct Group {
   enum State : int { kWaiting, kNeedsLeader, kLed, kDone };
 
   std::shared_ptr<Segment> segment;
-  bool starts_segment = false;   // the segment has to be made first, its former one sealed
-  std::string head;              // then: its SegmentHeader
+  bool starts_segment = false;  // the segment has to be made first, its former one sealed
+  std::string head;             // then: its SegmentHeader
   std::shared_ptr<Segment> former;
-  EntryIdentity former_end;      // the last entry there
-  uint64_t base = 0;             // where its bytes begin in the segment
+  EntryIdentity former_end;  // the last entry there
+  uint64_t base = 0;         // where its bytes begin in the segment
   std::string bytes;
-  size_t entries = 0;            // 0: nothing but a SyncMark
-  EntryIdentity last;            // of the log, with this group
-  uint64_t marked = 0;           // what its SyncMark claims
+  size_t entries = 0;   // 0: nothing but a SyncMark
+  EntryIdentity last;   // of the log, with this group
+  uint64_t marked = 0;  // what its SyncMark claims
   bool closed = false;
-  bool flushed = false;          // or failed
+  bool flushed = false;  // or failed
 
   std::vector<DurableCallback> callbacks;
   int waiters = 0;
   std::atomic<int> state{kWaiting};
-  Status status;                 // set before kDone
+  Status status;  // set before kDone
 
   uint64_t end() const { return base + bytes.size(); }
 };

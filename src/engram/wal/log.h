@@ -40,7 +40,9 @@ struct LogObserver {
   }
   virtual void OnPoisoned(const Status& why) { (void)why; }
   // One line for the structured log: torn tails cut, corruption found.
-  virtual void OnEvent(std::string_view event, std::string_view detail) { (void)event, (void)detail; }
+  virtual void OnEvent(std::string_view event, std::string_view detail) {
+    (void)event, (void)detail;
+  }
 };
 
 struct LogOptions {
@@ -57,10 +59,10 @@ struct LogOptions {
   FsyncMode fsync_mode = FsyncMode::kPerBatch;
   env::Duration fsync_interval = std::chrono::milliseconds(100);
   bool preallocate = true;
-  uint64_t min_free_bytes = 1u << 30;  // below it appends get DISK_FULL
-  uint64_t reserve_bytes = 64u << 20;  // of which deletes may still take
+  uint64_t min_free_bytes = 1u << 30;       // below it appends get DISK_FULL
+  uint64_t reserve_bytes = 64u << 20;       // of which deletes may still take
   uint64_t max_unsynced_bytes = 64u << 20;  // appended and on its way: beyond it OVERLOADED
-  uint64_t tail_bytes = 1u << 20;      // of what is written, kept in memory for followers
+  uint64_t tail_bytes = 1u << 20;           // of what is written, kept in memory for followers
   env::Duration idle_mark_delay = std::chrono::milliseconds(100);
 };
 
@@ -92,7 +94,8 @@ class Log {
   // Recovers: a torn tail is cut (and reported to the observer); damage elsewhere leaves the file
   // alone and opens read-only (state().read_only). Refuses foreign, newer and misplaced files.
   static Result<std::unique_ptr<Log>> Open(const LogOptions& options);
-  // Syncs what is queued and, after Close, notes a clean end so that the next opening scans nothing.
+  // Syncs what is queued and, after Close, notes a clean end so that the next opening scans
+  // nothing.
   virtual ~Log() = default;
   virtual Status Close() = 0;
 
@@ -104,7 +107,8 @@ class Log {
   // Stamps the drafts with consecutive sequences as one group that is appended whole or not at
   // all, and returns the first sequence; does not wait. `done` is called once, also after an
   // error that comes later. When the result is an error nothing was appended and `done` is not
-  // called. Reasons: WAL_POISONED, DISK_FULL, OVERLOADED (unsynced bytes at their bound), TOO_LARGE.
+  // called. Reasons: WAL_POISONED, DISK_FULL, OVERLOADED (unsynced bytes at their bound),
+  // TOO_LARGE.
   virtual Result<Sequence> Append(std::vector<Draft> drafts, DurableCallback done) = 0;
   // The same, and waits; the calling thread may do the write itself, which saves a change of
   // threads. `done`, when given, has been called in its turn before this returns.
@@ -146,7 +150,7 @@ class Log {
     bool poisoned = false;
     bool read_only = false;  // corruption found at opening
     bool full = false;
-    Status why;              // of the first of these that holds
+    Status why;  // of the first of these that holds
   };
   virtual State state() const = 0;
 };
@@ -155,8 +159,8 @@ class Log {
 class Cursor {
  public:
   virtual ~Cursor() = default;
-  // The next entry as far as ReadThrough allows; nullopt at the end for now. Holes are skipped. CORRUPTION_DETECTED and CHECKSUM_MISMATCH name file,
-  // offset and sequence.
+  // The next entry as far as ReadThrough allows; nullopt at the end for now. Holes are skipped.
+  // CORRUPTION_DETECTED and CHECKSUM_MISMATCH name file, offset and sequence.
   virtual Result<std::optional<record::Entry>> Next() = 0;
   // Sequence that Next would return at the earliest.
   virtual Sequence position() const = 0;

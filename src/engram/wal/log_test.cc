@@ -203,8 +203,10 @@ TEST(Log, UnsyncedBytesAreBounded) {
   int accepted = 0;
   for (int i = 0; i < 20; ++i) {
     const auto first = log->Append(One(Bytes(i, 1000)), [](const Status&) {});
-    if (first.ok()) ++accepted;
-    else last = first.status();
+    if (first.ok())
+      ++accepted;
+    else
+      last = first.status();
   }
   ASSERT_FALSE(last.ok());
   EXPECT_EQ(last.reason(), Reason::OVERLOADED);

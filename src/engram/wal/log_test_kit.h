@@ -2,12 +2,12 @@
 // readers, and a vector that plays the log's oracle. For tests.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "engram/base/prng.h"
 #include "engram/env/memory_file_system.h"
@@ -131,7 +131,9 @@ struct Bench {
   LogOptions options;
 };
 
-inline Status Begin(Log& log) { return log.BeginEpoch(log.promised().next(), "epoch"); }
+inline Status Begin(Log& log) {
+  return log.BeginEpoch(log.promised().next(), "epoch");
+}
 
 inline Sequence Put(Log& log, std::string payload) {
   auto first = log.AppendAndWait(One(std::move(payload)));
@@ -161,8 +163,7 @@ inline std::string LastSegmentPath(env::FileSystem& fs) {
 }
 
 // What compaction leaves: the entries first..last of one segment replaced by a Hole.
-inline void PunchHole(env::FileSystem& fs, const std::string& path, uint64_t first,
-                      uint64_t last) {
+inline void PunchHole(env::FileSystem& fs, const std::string& path, uint64_t first, uint64_t last) {
   auto file = fs.Open(path, env::OpenMode::kRead);
   const SegmentHead head = *ReadSegmentHead(**file);
   FileSource source(**file, *(*file)->Size());
@@ -176,8 +177,7 @@ inline void PunchHole(env::FileSystem& fs, const std::string& path, uint64_t fir
     if (sequence == 0) continue;  // marks: offsets change
     record::EntryHeader header = record.header;
     if (sequence == last) {
-      const record::Hole hole{Sequence(first), {header.epoch, header.sequence},
-                              header.header_crc};
+      const record::Hole hole{Sequence(first), {header.epoch, header.sequence}, header.header_crc};
       record::EntryHeader local;
       local.type = record::EntryType::kHole;
       record::AppendEntry(&local, record::Encode(hole), &out);

@@ -11,24 +11,33 @@ constexpr size_t kDigits = 16;
 std::optional<uint64_t> ParseHex(std::string_view digits) {
   uint64_t value = 0;
   for (const char c : digits) {
-    if (c >= '0' && c <= '9') value = value << 4 | static_cast<uint64_t>(c - '0');
-    else if (c >= 'a' && c <= 'f') value = value << 4 | static_cast<uint64_t>(c - 'a' + 10);
-    else return std::nullopt;
+    if (c >= '0' && c <= '9')
+      value = value << 4 | static_cast<uint64_t>(c - '0');
+    else if (c >= 'a' && c <= 'f')
+      value = value << 4 | static_cast<uint64_t>(c - 'a' + 10);
+    else
+      return std::nullopt;
   }
   return value;
 }
 
 }  // namespace
 
-std::string MetaPath(const std::string& directory) { return env::JoinPath(directory, kMetaName); }
+std::string MetaPath(const std::string& directory) {
+  return env::JoinPath(directory, kMetaName);
+}
 std::string SegmentDirectory(const std::string& directory) {
   return env::JoinPath(directory, kSegmentDirectory);
 }
 std::string QuarantineDirectory(const std::string& directory) {
   return env::JoinPath(directory, kQuarantineDirectory);
 }
-std::string SegmentName(Sequence first) { return Hex(first.value(), kDigits) + ".log"; }
-std::string IndexName(Sequence first) { return Hex(first.value(), kDigits) + ".idx"; }
+std::string SegmentName(Sequence first) {
+  return Hex(first.value(), kDigits) + ".log";
+}
+std::string IndexName(Sequence first) {
+  return Hex(first.value(), kDigits) + ".idx";
+}
 std::string SegmentPath(const std::string& directory, Sequence first) {
   return env::JoinPath(SegmentDirectory(directory), SegmentName(first));
 }
@@ -45,8 +54,8 @@ std::optional<Sequence> ParseSegmentName(std::string_view name) {
 
 std::string QuarantinePath(const std::string& directory, Epoch epoch, Sequence first,
                            Sequence last) {
-  return env::JoinPath(QuarantineDirectory(directory), ToString(epoch) + "-" + ToString(first) +
-                                                           "-" + ToString(last) + ".log");
+  return env::JoinPath(QuarantineDirectory(directory),
+                       ToString(epoch) + "-" + ToString(first) + "-" + ToString(last) + ".log");
 }
 
 }  // namespace engram::wal

@@ -11,7 +11,9 @@ namespace {
 using record::EntryType;
 using record::kHeaderSize;
 
-ReadOutcome Bad(Status why) { return {ReadOutcome::Kind::kBad, {}, std::move(why)}; }
+ReadOutcome Bad(Status why) {
+  return {ReadOutcome::Kind::kBad, {}, std::move(why)};
+}
 
 Status JoinHole(const Record& record, JoinState* state) {
   ASSIGN_OR_RETURN(const record::Hole hole, record::DecodeHole(record.payload));
@@ -58,8 +60,8 @@ Result<ByteView> FileSource::View(uint64_t offset, size_t size) {
   if (offset >= size_) return ByteView();
   size = static_cast<size_t>(std::min<uint64_t>(size, size_ - offset));
   if (offset < base_ || offset + size > base_ + buffer_.size()) {
-    const auto want = static_cast<size_t>(
-        std::min<uint64_t>(std::max(size, buffer_bytes_), size_ - offset));
+    const auto want =
+        static_cast<size_t>(std::min<uint64_t>(std::max(size, buffer_bytes_), size_ - offset));
     buffer_.resize(want);
     base_ = offset;
     ASSIGN_OR_RETURN(const size_t got, file_.ReadAt(offset, buffer_.data(), want));

@@ -50,8 +50,8 @@ struct Record {
 struct ReadOutcome {
   enum class Kind { kRecord, kEnd, kZeros, kBad };
   Kind kind = Kind::kEnd;
-  Record record;   // kRecord
-  Status why;      // kBad
+  Record record;  // kRecord
+  Status why;     // kBad
 };
 
 // First sequence that a record stands for: its own, or the first of a Hole; 0 of local records.
@@ -66,7 +66,7 @@ struct JoinState {
   Sequence next = Sequence(1);
   bool chain_known = true;  // false after damage, or when reading begins in the middle
   uint32_t chain = 0;
-  Epoch epoch;              // of the entry before
+  Epoch epoch;  // of the entry before
 };
 
 // Takes one record: numbered entries and Holes must continue the log; local records pass. Changes

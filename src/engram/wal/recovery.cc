@@ -136,10 +136,10 @@ Status Recovery::OpenSegments() {
     RETURN_IF_ERROR(OpenSegment(first));
   }
   if (!out_.segments.empty() && out_.segments.front()->first() != Sequence(1)) {
-    NoteDamage(Status(Reason::CORRUPTION_DETECTED,
-                      "the log in " + options_.directory + " begins with " +
-                          out_.segments.front()->name())
-                   .Expected(SegmentName(Sequence(1))));
+    NoteDamage(
+        Status(Reason::CORRUPTION_DETECTED,
+               "the log in " + options_.directory + " begins with " + out_.segments.front()->name())
+            .Expected(SegmentName(Sequence(1))));
   }
   return OkStatus();
 }
@@ -211,11 +211,12 @@ Status Recovery::ScanLast(Segment& last) {
   SegmentHead head{last.header(), last.head_size(), std::nullopt};
   SparseIndex index;
   ASSIGN_OR_RETURN(const ScanEnd end, ScanSegment(source, head, [&](const Record& record) {
-    if (const Sequence s = FirstSequence(record); !s.is_zero()) index.Add(s, record.offset);
-    if (record.header.type == EntryType::kEpochStart) {
-      AddEpoch(record.header.epoch, record.header.sequence);
-    }
-  }));
+                     if (const Sequence s = FirstSequence(record); !s.is_zero())
+                       index.Add(s, record.offset);
+                     if (record.header.type == EntryType::kEpochStart) {
+                       AddEpoch(record.header.epoch, record.header.sequence);
+                     }
+                   }));
   out_.end = end.last;
   out_.offset = end.offset;
   out_.marked = end.marked;
@@ -229,8 +230,7 @@ Status Recovery::ScanLast(Segment& last) {
 // Torn tail, corruption, or simply the end.
 Status Recovery::Judge(Segment& last, FileSource& source, const ScanEnd& end) {
   if (end.kind == ReadOutcome::Kind::kEnd) return OkStatus();
-  if (end.kind == ReadOutcome::Kind::kBad &&
-      end.why.reason() == Reason::UNSUPPORTED_VERSION) {
+  if (end.kind == ReadOutcome::Kind::kBad && end.why.reason() == Reason::UNSUPPORTED_VERSION) {
     return end.why.Annotate(At(last, end.offset));
   }
   ASSIGN_OR_RETURN(const bool claimed, IsClaimedSynced(source, end.offset, last.header().nonce));
@@ -274,9 +274,9 @@ void Recovery::CheckKnownEnd() {
   if (meta.clean_end) known = std::max(known, meta.clean_end->last.sequence);
   if (!meta.history.empty()) known = std::max(known, meta.history.back().first);
   if (out_.end.sequence >= known) return;
-  NoteDamage(Status(Reason::CORRUPTION_DETECTED,
-                    "the log in " + options_.directory + " ends with sequence " +
-                        ToString(out_.end.sequence))
+  NoteDamage(Status(Reason::CORRUPTION_DETECTED, "the log in " + options_.directory +
+                                                     " ends with sequence " +
+                                                     ToString(out_.end.sequence))
                  .Expected("at least sequence " + ToString(known) + ", which space.meta knows of")
                  .Suggest("fetch the rest from another copy, or restore the missing file")
                  .With("file", out_.segments.back()->path())
@@ -318,6 +318,8 @@ Status Recovery::Prove() {
 
 }  // namespace
 
-Result<Recovered> Recover(const LogOptions& options) { return Recovery(options).Run(); }
+Result<Recovered> Recover(const LogOptions& options) {
+  return Recovery(options).Run();
+}
 
 }  // namespace engram::wal

@@ -1,5 +1,6 @@
-// What a log finds when it is opened: which segments there are, where the log ends, and what of that
-// is proven to be on the disk. docs/wal-format.md has the table of verdicts. Blocking; one caller.
+// What a log finds when it is opened: which segments there are, where the log ends, and what of
+// that is proven to be on the disk. docs/wal-format.md has the table of verdicts. Blocking; one
+// caller.
 //
 // Invariant: nothing that was ever reported durable is cut. A bad place is a torn tail only in the
 // last segment, and only if no SyncMark of this segment claims that more than that was synced.
@@ -26,14 +27,14 @@ struct Recovered {
   std::optional<SpaceMetaFile> meta;  // none when unreadable
   Incarnation incarnation;
   std::vector<std::shared_ptr<Segment>> segments;  // at least one
-  EntryIdentity end;                  // zero for an empty log
-  uint64_t offset = 0;                // where the last segment ends
-  uint64_t marked = 0;                // how far its marks prove it to be synced
-  uint64_t allocated = 0;             // size of its file
+  EntryIdentity end;                               // zero for an empty log
+  uint64_t offset = 0;                             // where the last segment ends
+  uint64_t marked = 0;                             // how far its marks prove it to be synced
+  uint64_t allocated = 0;                          // size of its file
   std::vector<EpochBegin> history;
-  bool clean = false;                 // it was closed in order; nothing was scanned
-  Status damage;                      // not OK: open read-only
-  std::vector<Event> events;          // for LogObserver::OnEvent
+  bool clean = false;         // it was closed in order; nothing was scanned
+  Status damage;              // not OK: open read-only
+  std::vector<Event> events;  // for LogObserver::OnEvent
 };
 
 // Reasons: SPACE_NOT_FOUND, PERSISTENCE (a misplaced segment), UNSUPPORTED_VERSION, IO.
@@ -45,9 +46,9 @@ Result<Recovered> MakeLog(const LogOptions& options, Incarnation incarnation);
 // Of the last segment (or any): what a reader finds from `start` on.
 struct ScanEnd {
   JoinState join;
-  EntryIdentity last;        // of the last good entry
-  uint64_t offset = 0;       // behind the last good record
-  uint64_t marked = 0;       // the greatest offset claimed by marks before that
+  EntryIdentity last;   // of the last good entry
+  uint64_t offset = 0;  // behind the last good record
+  uint64_t marked = 0;  // the greatest offset claimed by marks before that
   ReadOutcome::Kind kind = ReadOutcome::Kind::kEnd;  // why it ended: kEnd, kZeros or kBad
   Status why;
 };

@@ -1,6 +1,6 @@
 // Repair: the good records of each damaged segment, copied verbatim, with a Hole for each run that
-// is lost. Files are replaced whole: link the damaged one into quarantine, write the new one under a
-// temporary name, sync, rename, sync the directory. Each step can be repeated.
+// is lost. Files are replaced whole: link the damaged one into quarantine, write the new one under
+// a temporary name, sync, rename, sync the directory. Each step can be repeated.
 #include <algorithm>
 
 #include "engram/record/local.h"
@@ -155,7 +155,7 @@ class Repairer : public WalkVisitor {
   bool damaged_ = false;
   bool damage_at_end_ = false;
   std::string bytes_;
-  Position position_;      // of the last entry kept or bridged
+  Position position_;  // of the last entry kept or bridged
   uint32_t chain_ = 0;
   // The segment before: written only when it is known what follows it.
   std::optional<WalkSegment> pending_;
@@ -216,8 +216,8 @@ Result<RepairReport> Repair(env::FileSystem& fs, const std::string& directory, b
   if (!apply) return report;
   ASSIGN_OR_RETURN(const VerifyReport after, Verify(fs, directory));
   if (after.good()) return report;
-  return Status(Reason::CORRUPTION_DETECTED, "still damaged after the repair: " +
-                                                 after.damage.front().what)
+  return Status(Reason::CORRUPTION_DETECTED,
+                "still damaged after the repair: " + after.damage.front().what)
       .Suggest("fetch the space from another copy; the damaged files are in quarantine")
       .With("file", after.damage.front().file)
       .With("offset", after.damage.front().offset);

@@ -23,7 +23,8 @@ Status CheckLocal(const Record& record, const SegmentHead& head, ScanEnd* end) {
       end->marked = std::max(end->marked, mark.synced_offset);
       return OkStatus();
     }
-    default: return OkStatus();
+    default:
+      return OkStatus();
   }
 }
 

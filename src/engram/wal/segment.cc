@@ -46,8 +46,12 @@ Segment::Segment(env::FileSystem* fs, std::string directory, SegmentHead head, u
       index_whole_(size <= head_.size),
       noted_from_(size) {}
 
-std::string Segment::path() const { return SegmentPath(directory_, first()); }
-std::string Segment::name() const { return SegmentName(first()); }
+std::string Segment::path() const {
+  return SegmentPath(directory_, first());
+}
+std::string Segment::name() const {
+  return SegmentName(first());
+}
 
 Result<std::shared_ptr<env::File>> Segment::file() {
   MutexLock lock(mutex_);

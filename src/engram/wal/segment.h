@@ -22,8 +22,8 @@ std::string EncodeSegmentHead(const record::SegmentHeader& header, uint64_t time
 // Head of a segment file, as read.
 struct SegmentHead {
   record::SegmentHeader header;
-  uint64_t size = 0;                                // of the header record
-  std::optional<record::CompactionMarker> marker;   // when the second record is one
+  uint64_t size = 0;                               // of the header record
+  std::optional<record::CompactionMarker> marker;  // when the second record is one
 };
 // UNSUPPORTED_VERSION, IO, and what ReadRecord finds wrong.
 Result<SegmentHead> ReadSegmentHead(env::File& file);

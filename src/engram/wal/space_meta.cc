@@ -26,8 +26,12 @@ uint32_t SlotCrc(ByteView slot, size_t body) {
   return Crc32c(slot.substr(kBodyAt, body), Crc32c(slot.substr(0, kCrcAt)));
 }
 
-void Put(char* out, uint64_t value) { StoreLe<uint64_t>(out, value); }
-uint64_t Get(const char* in) { return LoadLe<uint64_t>(in); }
+void Put(char* out, uint64_t value) {
+  StoreLe<uint64_t>(out, value);
+}
+uint64_t Get(const char* in) {
+  return LoadLe<uint64_t>(in);
+}
 
 void PutCleanEnd(const std::optional<CleanEnd>& end, char* b) {
   b[kIsClean] = end ? 1 : 0;
@@ -41,7 +45,8 @@ void PutCleanEnd(const std::optional<CleanEnd>& end, char* b) {
 
 std::optional<CleanEnd> GetCleanEnd(const char* b) {
   if (b[kIsClean] == 0) return std::nullopt;
-  return CleanEnd{Sequence(Get(b + kCleanSegment)), Get(b + kCleanOffset),
+  return CleanEnd{Sequence(Get(b + kCleanSegment)),
+                  Get(b + kCleanOffset),
                   {Epoch(Get(b + kCleanEpoch)), Sequence(Get(b + kCleanSequence))},
                   LoadLe<uint32_t>(b + kCleanCrc)};
 }
@@ -92,7 +97,9 @@ Result<SpaceMeta> GetBody(ByteView body) {
   return meta;
 }
 
-uint64_t SlotOffset(uint64_t counter) { return counter % 2 * kMetaSlotSize; }
+uint64_t SlotOffset(uint64_t counter) {
+  return counter % 2 * kMetaSlotSize;
+}
 
 Result<std::string> ReadSlot(env::File& file, uint64_t offset) {
   std::string bytes(kMetaSlotSize, '\0');

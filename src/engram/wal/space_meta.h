@@ -47,8 +47,8 @@ struct SpaceMeta {
   std::optional<CleanEnd> clean_end;
   Sequence tombstone_floor;
   Position compaction_floor;
-  Epoch begun_epoch;             // of a log begun at 1: under which epoch
-  Sequence begun_floor;          // and tombstone floor
+  Epoch begun_epoch;                // of a log begun at 1: under which epoch
+  Sequence begun_floor;             // and tombstone floor
   std::vector<EpochBegin> history;  // rising; the newest 1,000
   bool operator==(const SpaceMeta&) const = default;
 };
@@ -80,7 +80,9 @@ class SpaceMetaFile {
 
  private:
   SpaceMetaFile(std::unique_ptr<env::File> file, MetaSlot slot, bool newest)
-      : file_(std::move(file)), meta_(std::move(slot.meta)), counter_(slot.counter),
+      : file_(std::move(file)),
+        meta_(std::move(slot.meta)),
+        counter_(slot.counter),
         newest_(newest) {}
 
   std::unique_ptr<env::File> file_;

@@ -19,7 +19,7 @@ class SparseIndex {
   static constexpr uint64_t kStride = 4096;
 
   struct Point {
-    Sequence sequence;    // of the entry, or first of the Hole, that begins at `offset`
+    Sequence sequence;  // of the entry, or first of the Hole, that begins at `offset`
     uint64_t offset = 0;
     bool operator==(const Point&) const = default;
   };

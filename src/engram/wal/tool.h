@@ -1,6 +1,7 @@
 // Looking at a log from outside: verify, dump, digest and repair, for the command and for tests.
 // They take a space's directory, stopped or running, and read it record by record; only Repair with
-// `apply` changes anything, and wants the directory stopped. Blocking; thread-safe by having no state.
+// `apply` changes anything, and wants the directory stopped. Blocking; thread-safe by having no
+// state.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,7 @@ namespace engram::wal {
 
 // One place where a log is not what it should be.
 struct DamageReport {
-  std::string file;              // path
+  std::string file;  // path
   uint64_t offset = 0;
   Sequence sequence;             // what should have stood there
   std::string what;              // such as "payload checksum: expected 5d1c07a2, found 91e04b3f"
@@ -29,12 +30,10 @@ struct DamageReport {
   uint64_t good_before = 0;      // entries of the log before it
   std::optional<Sequence> next_sequence;  // the next good entry, and where
   uint64_t next_offset = 0;
-  uint64_t good_after = 0;       // entries from there to the next damage or the end
-  std::string verdict;           // what it is, and why nothing was cut
+  uint64_t good_after = 0;  // entries from there to the next damage or the end
+  std::string verdict;      // what it is, and why nothing was cut
   // Entries that are not readable: from `sequence` to the one before the next good one.
-  uint64_t lost() const {
-    return next_sequence ? next_sequence->value() - sequence.value() : 0;
-  }
+  uint64_t lost() const { return next_sequence ? next_sequence->value() - sequence.value() : 0; }
 };
 
 struct SegmentReport {
@@ -49,10 +48,10 @@ struct VerifyReport {
   Incarnation incarnation;
   std::vector<SegmentReport> segments;
   std::vector<EpochBegin> epochs;
-  Sequence first, last;          // 0, 0 of an empty log
+  Sequence first, last;  // 0, 0 of an empty log
   uint64_t entries = 0, holes = 0, bytes = 0;
-  bool clean = false;            // closed in order
-  uint64_t torn_bytes = 0;       // an unsynced end, which the next opening cuts; no damage
+  bool clean = false;       // closed in order
+  uint64_t torn_bytes = 0;  // an unsynced end, which the next opening cuts; no damage
   std::vector<DamageReport> damage;
   bool good() const { return damage.empty(); }
 };
@@ -62,10 +61,10 @@ struct VerifyReport {
 Result<VerifyReport> Verify(env::FileSystem& fs, const std::string& directory);
 
 struct DumpRecord {
-  std::string segment;           // file name
+  std::string segment;  // file name
   uint64_t offset = 0;
   record::EntryHeader header;
-  ByteView payload;              // valid during the call
+  ByteView payload;  // valid during the call
 };
 // Calls `visit` for every good record (local ones too) until it returns false.
 Status Dump(env::FileSystem& fs, const std::string& directory,
@@ -85,9 +84,9 @@ Result<DigestReport> DigestOf(env::FileSystem& fs, const std::string& directory,
                               Sequence last);
 
 struct RepairReport {
-  std::vector<std::string> steps;   // what is done, or would be
-  uint64_t entries_lost = 0;        // known to have been there and given up
-  bool end_lost = false;            // the log's end is damaged: how much was behind is not known
+  std::vector<std::string> steps;  // what is done, or would be
+  uint64_t entries_lost = 0;       // known to have been there and given up
+  bool end_lost = false;           // the log's end is damaged: how much was behind is not known
   uint64_t entries_kept = 0;
   bool applied = false;
 };

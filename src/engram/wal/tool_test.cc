@@ -1,8 +1,8 @@
 #include "engram/wal/tool.h"
 
-#include <gmock/gmock.h>
-
 #include <set>
+
+#include <gmock/gmock.h>
 
 #include "engram/env/faulty_file_system.h"
 #include "engram/wal/log_test_kit.h"
@@ -181,8 +181,8 @@ TEST(Repair, GivesUpWhatIsDamagedAndNothingElse) {
     const auto report = Repair(*fs, kDir, true);
     ASSERT_TRUE(report.ok()) << report.status().ToString();
     EXPECT_EQ(report->entries_lost, dry->entries_lost);
-    EXPECT_TRUE(*fs->Exists(env::JoinPath(QuarantineDirectory(kDir),
-                                          "damaged-" + path.substr(path.rfind('/') + 1))));
+    EXPECT_TRUE(*fs->Exists(
+        env::JoinPath(QuarantineDirectory(kDir), "damaged-" + path.substr(path.rfind('/') + 1))));
     const auto readable = Readable(*fs);
     EXPECT_EQ(readable.size(), report->entries_kept);
     EXPECT_GE(readable.size(), 100u);

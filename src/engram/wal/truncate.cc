@@ -50,8 +50,8 @@ Status Core::SaveSuffix(Sequence last) {
   RETURN_IF_ERROR(fs.CreateDirectories(QuarantineDirectory(options_.directory)));
   for (size_t i = segments_.size(); i-- > 0;) {
     const auto& segment = segments_[i];
-    const Sequence until = i + 1 < segments_.size() ? segments_[i + 1]->first().prev()
-                                                    : end_.sequence;
+    const Sequence until =
+        i + 1 < segments_.size() ? segments_[i + 1]->first().prev() : end_.sequence;
     if (until <= last) break;
     const Sequence from = std::max(segment->first(), last.next());
     const std::string path =
@@ -121,10 +121,11 @@ Status Core::CutLast(Sequence last) {
   FileSource source(*file, segment->written());
   SegmentHead head{segment->header(), segment->head_size(), {}};
   ASSIGN_OR_RETURN(const ScanEnd scanned, ScanSegment(source, head, [&](const Record& record) {
-    if (!record::IsNumbered(record.header.type) || record.header.sequence > last) return;
-    end = {record.header.epoch, record.header.sequence, record.header.header_crc};
-    offset = record.end();
-  }));
+                     if (!record::IsNumbered(record.header.type) || record.header.sequence > last)
+                       return;
+                     end = {record.header.epoch, record.header.sequence, record.header.header_crc};
+                     offset = record.end();
+                   }));
   (void)scanned;
   if (end.sequence != last) {
     return Status(Reason::CORRUPTION_DETECTED, "no entry " + ToString(last) + " to cut behind")

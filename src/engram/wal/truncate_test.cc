@@ -111,9 +111,9 @@ TEST(Holes, AreSteppedOverByCursorReadAndRecovery) {
   const uint64_t second = ParseSegmentName(paths[1].substr(paths[1].rfind('/') + 1))->value();
   const uint64_t fourth = ParseSegmentName(paths[3].substr(paths[3].rfind('/') + 1))->value();
   PunchHole(fs, paths[0], 5, 9);
-  PunchHole(fs, paths[1], second, second + 3);          // at the head of a segment
-  PunchHole(fs, paths[2], fourth - 4, fourth - 1);      // at the end of one
-  PunchHole(fs, paths.back(), 98, 99);                  // in the active one
+  PunchHole(fs, paths[1], second, second + 3);      // at the head of a segment
+  PunchHole(fs, paths[2], fourth - 4, fourth - 1);  // at the end of one
+  PunchHole(fs, paths.back(), 98, 99);              // in the active one
   const auto removed = [&](uint64_t s) {
     return (s >= 5 && s <= 9) || (s >= second && s <= second + 3) ||
            (s >= fourth - 4 && s < fourth) || s == 98 || s == 99;

@@ -34,8 +34,8 @@ class Verifier : public WalkVisitor {
       DamageReport misplaced;
       misplaced.file = segment.path;
       misplaced.sequence = segment.first;
-      misplaced.what = "a segment of space '" + header.space + "', cluster '" + header.cluster +
-                       "'";
+      misplaced.what =
+          "a segment of space '" + header.space + "', cluster '" + header.cluster + "'";
       misplaced.verdict = "misplaced: the space is not opened until it is moved back";
       report_.damage.push_back(std::move(misplaced));
     }
@@ -81,9 +81,7 @@ class Verifier : public WalkVisitor {
     report_.damage.push_back(std::move(damage));
   }
 
-  void OnTorn(const WalkSegment&, uint64_t, uint64_t bytes) override {
-    report_.torn_bytes = bytes;
-  }
+  void OnTorn(const WalkSegment&, uint64_t, uint64_t bytes) override { report_.torn_bytes = bytes; }
 
   Status OnSegmentEnd(const WalkSegment&, uint64_t end, const JoinState&) override {
     report_.segments.back().bytes = end;
@@ -134,11 +132,11 @@ Status CheckMeta(env::FileSystem& fs, VerifyReport* report) {
   Sequence known = meta.commit_hint.sequence;
   if (meta.clean_end) known = std::max(known, meta.clean_end->last.sequence);
   if (known > report->last && report->damage.empty()) {
-    AddMetaDamage(report->segments.back().name,
-                  Status(Reason::CORRUPTION_DETECTED,
-                         "the log ends with sequence " + ToString(report->last) +
-                             ", space.meta knows of " + ToString(known)),
-                  report);
+    AddMetaDamage(
+        report->segments.back().name,
+        Status(Reason::CORRUPTION_DETECTED, "the log ends with sequence " + ToString(report->last) +
+                                                ", space.meta knows of " + ToString(known)),
+        report);
   }
   return OkStatus();
 }

@@ -41,7 +41,9 @@ double Percentile(std::vector<double>* values, double p) {
   return (*values)[at];
 }
 
-double Us(env::Duration d) { return static_cast<double>(d.count()) / 1000; }
+double Us(env::Duration d) {
+  return static_cast<double>(d.count()) / 1000;
+}
 
 std::string Noise(size_t size) {
   Prng prng(size);
@@ -122,8 +124,7 @@ Result<Measured> Ours(const WalBenchOptions& options, int producers, size_t size
   const std::string payload = Noise(size);
   env::Clock& clock = env::SystemClock();
   const env::Instant start = clock.Now();
-  const env::Instant until =
-      start + env::Duration(static_cast<int64_t>(options.seconds * 1e9));
+  const env::Instant until = start + env::Duration(static_cast<int64_t>(options.seconds * 1e9));
   Mutex mutex;
   std::condition_variable_any done;
   Measured total;

@@ -1,6 +1,6 @@
 // What group commit costs, held against the least it could cost: a bare write and fdatasync of the
-// same bytes to a preallocated file, measured in the same run. Library of `engram bench wal`. Blocks
-// for about 3 seconds a row; threads come from env.
+// same bytes to a preallocated file, measured in the same run. Library of `engram bench wal`.
+// Blocks for about 3 seconds a row; threads come from env.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,7 @@ struct WalBenchRow {
   std::string name;
   double value = 0;
   std::string unit;
-  double ratio = 0;     // 0: held against nothing
+  double ratio = 0;  // 0: held against nothing
   std::string against;
 };
 
@@ -27,7 +27,6 @@ struct WalBenchOptions {
 
 // One row after another: latency of one producer, then the rates of 8, 32 and 64 producers, for
 // small (200 bytes) and embedded (3.3 KB) payloads.
-Status BenchWal(const WalBenchOptions& options,
-                const std::function<void(const WalBenchRow&)>& row);
+Status BenchWal(const WalBenchOptions& options, const std::function<void(const WalBenchRow&)>& row);
 
 }  // namespace engram::wal

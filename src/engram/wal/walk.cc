@@ -11,8 +11,8 @@ namespace {
 using record::EntryType;
 
 Result<std::vector<Sequence>> ListSegments(env::FileSystem& fs, const std::string& directory) {
-  const Status none = Status(Reason::SPACE_NOT_FOUND, "no log in " + directory)
-                          .With("path", directory);
+  const Status none =
+      Status(Reason::SPACE_NOT_FOUND, "no log in " + directory).With("path", directory);
   ASSIGN_OR_RETURN(const bool exists, fs.Exists(SegmentDirectory(directory)));
   if (!exists) return none;
   ASSIGN_OR_RETURN(const auto names, fs.List(SegmentDirectory(directory)));
@@ -131,8 +131,7 @@ Result<bool> Walker::IsTorn(const WalkSegment& segment, FileSource& source, uint
   ASSIGN_OR_RETURN(const bool zeros, OnlyZeros(source, at));
   if (!segment.last) return zeros;
   if (!segment.head) return false;
-  ASSIGN_OR_RETURN(const bool claimed,
-                   IsClaimedSynced(source, at, segment.head->header.nonce));
+  ASSIGN_OR_RETURN(const bool claimed, IsClaimedSynced(source, at, segment.head->header.nonce));
   if (!claimed && !zeros) visitor_.OnTorn(segment, at, source.size() - at);
   return !claimed;
 }

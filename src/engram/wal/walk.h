@@ -16,8 +16,8 @@ namespace engram::wal {
 
 struct WalkSegment {
   std::string path, name;
-  Sequence first;                    // by its name
-  std::optional<SegmentHead> head;   // none when it cannot be read
+  Sequence first;                   // by its name
+  std::optional<SegmentHead> head;  // none when it cannot be read
   bool last = false;
 };
 
