@@ -5,7 +5,7 @@ JOBS   ?= $(shell nproc)
 export CTEST_PARALLEL_LEVEL ?= $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-stop test bench fuzz crash sanitize format docs clean
+.PHONY: help setup build demo demo-stop test bench fuzz crash sanitize tidy format docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -33,7 +33,8 @@ bench: build  ## the benchmarks, as JSON lines with the limit of the same run
 	@$(BUILD)/engram bench all --data-dir build/bench
 
 fuzz: PRESET := fuzz
-fuzz: setup  ## libFuzzer targets, SECONDS=60 each
+fuzz:  ## libFuzzer targets, SECONDS=60 each
+	@tools/setup.sh clang libclang-rt-14-dev
 	@[ -f build/fuzz/build.ninja ] || cmake --preset fuzz
 	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
 	@tools/fuzz.sh build/fuzz $(or $(SECONDS),60)
@@ -47,6 +48,12 @@ sanitize: setup  ## unit tests under address, undefined and thread sanitizers
 	  [ -f build/$$p/build.ninja ] || cmake --preset $$p || exit 1; \
 	  cmake --build build/$$p -j $(JOBS) && ctest --test-dir build/$$p -L unit --output-on-failure || exit 1; \
 	done
+
+tidy:  ## clang-tidy over the sources, with clang's thread-safety analysis
+	@tools/setup.sh clang clang-tidy
+	@[ -f build/clang/build.ninja ] || cmake --preset clang
+	@cmake --build build/clang -j $(JOBS)
+	@run-clang-tidy -quiet -p build/clang -j $(JOBS) "$(CURDIR)/src/engram/.*\.cc"
 
 format:  ## clang-format over the tree
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i

@@ -19,3 +19,7 @@ if(ENGRAM_SANITIZE)
   add_compile_options(-fsanitize=${ENGRAM_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${ENGRAM_SANITIZE})
 endif()
+
+if(ENGRAM_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # coverage in the code under test
+endif()

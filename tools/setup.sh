@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing, after saying what and how long. Does nothing, and
-# asks nothing, when all are here.
+# setup.sh [MORE ...]: installs the Debian packages that are missing (tools/packages.txt, and those
+# named), after saying what and how long. Does nothing, and asks nothing, when all are here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=$(grep -v '^#' tools/packages.txt)
+packages="$(grep -v '^#' tools/packages.txt) $*"
 missing=$(for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
 done)
