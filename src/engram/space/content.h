@@ -22,8 +22,8 @@ struct NewContent {
 struct ContentOutcome {
   Status refused;
   v1::WriteOutcome outcome = v1::WRITE_OUTCOME_UNSPECIFIED;
-  IdState state;   // UNCHANGED: the version that stands
-  int staged = -1; // else: place of its entry
+  IdState state;    // UNCHANGED: the version that stands
+  int staged = -1;  // else: place of its entry
   uint64_t version = 0;
 };
 

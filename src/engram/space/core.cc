@@ -10,8 +10,8 @@ Result<TailEntryPtr> DecodeEntry(const record::Entry& entry) {
   change.sequence = entry.header.sequence;
   change.epoch = entry.header.epoch;
   change.header_crc = entry.header.header_crc;
-  ASSIGN_OR_RETURN(change.decision, model::DecodeDecision(static_cast<uint32_t>(entry.header.type),
-                                                          entry.payload));
+  ASSIGN_OR_RETURN(change.decision,
+                   model::DecodeDecision(static_cast<uint32_t>(entry.header.type), entry.payload));
   return TailEntryPtr(std::move(decoded));
 }
 

@@ -34,9 +34,9 @@ Result<TailEntryPtr> BeginNextEpoch(Core& core) {
   auto entry = std::make_shared<TailEntry>();
   entry->change.epoch = epoch;
   entry->change.sequence = core.log->history().back().first;
-  ASSIGN_OR_RETURN(entry->change.decision,
-                   model::DecodeDecision(static_cast<uint32_t>(record::EntryType::kEpochStart),
-                                         payload));
+  ASSIGN_OR_RETURN(
+      entry->change.decision,
+      model::DecodeDecision(static_cast<uint32_t>(record::EntryType::kEpochStart), payload));
   return TailEntryPtr(std::move(entry));
 }
 

@@ -77,8 +77,8 @@ pb::UpdateRecord StateRecord(const Operation& operation, bool suppressed, model:
   return record;
 }
 
-void StageState(pb::UpdateRecord record, const Targets& targets,
-                const std::vector<size_t>& changed, Staged* staged) {
+void StageState(pb::UpdateRecord record, const Targets& targets, const std::vector<size_t>& changed,
+                Staged* staged) {
   for (const size_t i : changed) {
     record.add_ids(targets.ids()[i]);
     record.add_contents(targets.state(i).content.value());
@@ -221,7 +221,10 @@ class Forget : public Operation {
 class Restore : public Operation {
  public:
   Restore(Core& core, v1::RestoreRequest request, Done<v1::RestoreResponse> done)
-      : core_(core), request_(std::move(request)), done_(std::move(done)), targets_(request_.ids()) {
+      : core_(core),
+        request_(std::move(request)),
+        done_(std::move(done)),
+        targets_(request_.ids()) {
     options_.Swap(request_.mutable_options());
     request_.clear_options();
     request_.clear_memory_space_id();

@@ -17,7 +17,7 @@ struct Group {
   std::vector<std::string> ids;  // noted in the id table
   uint64_t bytes = 0;            // charged
   bool finished = false;
-  Status status;                 // when finished: durable and visible, or what happened
+  Status status;  // when finished: durable and visible, or what happened
   std::vector<std::function<void(const Status&)>> waiters;
 };
 

@@ -26,7 +26,8 @@ std::optional<IdState> IdTable::Resolve(const std::string& id, const IdHint& hin
     IdState state = pending->second;
     if (state.live && state.record == nullptr) {
       // Hidden or shown by a command that had no use for the record: the row is known already.
-      if (hint.match == kNoRow || core_.rows->row(hint.match).content != state.content) return std::nullopt;
+      if (hint.match == kNoRow || core_.rows->row(hint.match).content != state.content)
+        return std::nullopt;
       state.record = hint.record;
     }
     return state;
@@ -46,7 +47,9 @@ std::optional<IdState> IdTable::Resolve(const std::string& id, const IdHint& hin
   return state;
 }
 
-void IdTable::Note(const std::string& id, IdState state) { pending_[id] = std::move(state); }
+void IdTable::Note(const std::string& id, IdState state) {
+  pending_[id] = std::move(state);
+}
 
 void IdTable::Settle(const std::string& id, const Group* group) {
   const auto pending = pending_.find(id);

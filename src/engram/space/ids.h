@@ -30,8 +30,8 @@ struct IdState {
 };
 
 struct IdHint {
-  RowIndex newest = kNoRow;  // with the hash, when looked at
-  RowIndex match = kNoRow;   // the newest row that is of this id
+  RowIndex newest = kNoRow;                       // with the hash, when looked at
+  RowIndex match = kNoRow;                        // the newest row that is of this id
   std::shared_ptr<const pb::StoreRecord> record;  // of `match`
   uint64_t deleted_version = 0;                   // no row, but it was used before
 };

@@ -30,7 +30,9 @@ Indexer::Indexer(Core& core, std::function<void(Sequence)> catalog_reached)
   runners_[2]->follower = MakeTextFollower(core);
 }
 
-Indexer::~Indexer() { Pause(); }
+Indexer::~Indexer() {
+  Pause();
+}
 
 void Indexer::Kick(bool at_once) {
   const Sequence visible = core_.visible.Get().sequence;
@@ -89,8 +91,8 @@ bool Indexer::RunSlice(Runner& runner) {
     Reached(runner);
     return *more;
   }
-  core_.Report("index_failed", std::string(runner.follower->name()) + ": " +
-                                   more.status().message());
+  core_.Report("index_failed",
+               std::string(runner.follower->name()) + ": " + more.status().message());
   for (const auto& shared : runners_) {
     if (shared.get() != &runner) continue;
     core_.environment.background->PostAfter(kRetry, [shared] { Run(shared, false); });

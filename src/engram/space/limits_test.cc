@@ -1,9 +1,9 @@
 // What a space refuses, when, and that it comes back: durability, tokens, quotas, bounds, failing
 // and full disks, damaged indexes.
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <thread>
+
+#include <gtest/gtest.h>
 
 #include "engram/env/faulty_file_system.h"
 #include "engram/space/test_kit.h"
@@ -58,13 +58,15 @@ TEST(Tokens, AreShownWaitedForOrLost) {
   EXPECT_EQ(first->write().token(), space->TokenOf({Epoch(1), Sequence(3)}));
   const std::string next = space->TokenOf({Epoch(1), Sequence(4)});
   EXPECT_EQ(space->NewViewAtLeast(next, kShort).status().reason(), Reason::TOO_STALE);
-  EXPECT_EQ(space->NewViewAtLeast(space->TokenOf({Epoch(9), Sequence(1)}), kShort).status().reason(),
-            Reason::TOO_STALE);
+  EXPECT_EQ(
+      space->NewViewAtLeast(space->TokenOf({Epoch(9), Sequence(1)}), kShort).status().reason(),
+      Reason::TOO_STALE);
   std::thread writer([&] { EXPECT_TRUE(Remember(*space, MakeEpisode("b", "two")).ok()); });
   EXPECT_TRUE(space->NewViewAtLeast(next, kLong).ok());
   writer.join();
-  for (const char* token : {"", "1", "2.x", "1.short.1.1", "1.00000000000000000000000000.1",
-                            "1.00000000000000000000000000.1.x", "1.00000000000000000000000000.1.1."}) {
+  for (const char* token :
+       {"", "1", "2.x", "1.short.1.1", "1.00000000000000000000000000.1",
+        "1.00000000000000000000000000.1.x", "1.00000000000000000000000000.1.1."}) {
     EXPECT_EQ(space->NewViewAtLeast(token, kShort).status().reason(), Reason::INVALID_REQUEST)
         << token;
   }
@@ -250,10 +252,12 @@ TEST(Indexes, DamagedOrForeignOnesAreBuiltAgain) {
       ASSERT_TRUE(foreign.ok());
       ASSERT_TRUE(env::ReplaceFile(*node.fs, "/data/spaces/one/" + base, *foreign).ok());
     } else {
-      ASSERT_TRUE(env::ReplaceFile(*node.fs, "/data/spaces/one/" + file, std::string(5000, 'x')).ok());
+      ASSERT_TRUE(
+          env::ReplaceFile(*node.fs, "/data/spaces/one/" + file, std::string(5000, 'x')).ok());
     }
   };
-  for (const char* file : {"catalog.db", "text.db", "vectors.bin", "catalog.db+", "text.db+", "vectors.bin+"}) {
+  for (const char* file :
+       {"catalog.db", "text.db", "vectors.bin", "catalog.db+", "text.db+", "vectors.bin+"}) {
     damage(file);
     auto space = Space::Open(node.environment, "one");
     ASSERT_TRUE(space.ok()) << file << space.status().ToString();
@@ -277,11 +281,13 @@ TEST(Threads, WritersReadersAndIndexersTogether) {
   for (int t = 0; t < 3; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 150; ++i) {
-        const std::string id = i % 3 == 0 ? "shared" + std::to_string(i % 7) : "t" + std::to_string(t) + "-" + std::to_string(i);
+        const std::string id = i % 3 == 0 ? "shared" + std::to_string(i % 7)
+                                          : "t" + std::to_string(t) + "-" + std::to_string(i);
         v1::WriteOptions options;
         if (i % 5 == 0) options.set_idempotency_key("k" + std::to_string(i));
         auto reply = Remember(*space, MakeEpisode(id, "train " + std::to_string(i % 4)), options);
-        const bool reused = !reply.ok() && reply.status().reason() == Reason::IDEMPOTENCY_KEY_REUSED;
+        const bool reused =
+            !reply.ok() && reply.status().reason() == Reason::IDEMPOTENCY_KEY_REUSED;
         if (!reply.ok() && !reused) ++failed;
         if (reply.ok() && !Holds(*space, reply->memory_id())) ++failed;
         if (i % 10 == 9) (void)Forget(*space, MakeForgetCommand(id, v1::FORGET_MODE_SUPPRESS));

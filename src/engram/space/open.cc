@@ -232,8 +232,7 @@ Status SpaceImpl::OpenIndexes() {
   return OpenIndex(
       core_, "vectors",
       [&] {
-        return index::VectorIndex::Open(fs, vectors, core_.incarnation,
-                                        core_.settings.dimension());
+        return index::VectorIndex::Open(fs, vectors, core_.incarnation, core_.settings.dimension());
       },
       [&] { return index::VectorIndex::Destroy(fs, vectors); }, follows, &core_.vectors);
 }

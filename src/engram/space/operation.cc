@@ -50,9 +50,9 @@ Status CheckCondition(const v1::WriteOptions& options, const std::string& id,
   if (options.condition_case() != v1::WriteOptions::kIfVersion) return OkStatus();
   const uint64_t newest = state.live ? state.version : 0;
   if (options.if_version() == newest) return OkStatus();
-  return Status(Reason::VERSION_CONFLICT,
-                newest == 0 ? "The memory '" + id + "' does not exist."
-                            : "The newest version of '" + id + "' is another.")
+  return Status(Reason::VERSION_CONFLICT, newest == 0
+                                              ? "The memory '" + id + "' does not exist."
+                                              : "The newest version of '" + id + "' is another.")
       .Expected("version " + std::to_string(options.if_version()))
       .Suggest("read it again and decide anew")
       .With("id", id)

@@ -19,8 +19,8 @@ std::string IdOf(View& view, RowIndex row) {
 
 std::string Line(const KnownMemory& memory) {
   return memory.episode.id() + " v" + std::to_string(memory.version) + " @" +
-         ToString(memory.content) + (memory.suppressed ? " hidden " : " ") +
-         memory.episode.what() + " " + model::FormatUtc(memory.stored_at) + " " +
+         ToString(memory.content) + (memory.suppressed ? " hidden " : " ") + memory.episode.what() +
+         " " + model::FormatUtc(memory.stored_at) + " " +
          std::to_string(Hash64(memory.episode.event_time().SerializeAsString()));
 }
 
@@ -198,7 +198,9 @@ std::string Describe(View& view) {
     EXPECT_TRUE(found.ok()) << found.status().ToString();
     if (!found->has_value()) continue;
     out.Add("id" + std::to_string(i) + " newest " + std::to_string((*found)->version) +
-            ((*found)->deleted ? " deleted" : (*found)->suppressed ? " hidden" : ""));
+            ((*found)->deleted      ? " deleted"
+             : (*found)->suppressed ? " hidden"
+                                    : ""));
     auto history = view.History("id" + std::to_string(i));
     EXPECT_TRUE(history.ok()) << history.status().ToString();
     EXPECT_EQ(history->empty(), (*found)->deleted);
@@ -220,7 +222,9 @@ std::string Describe(const Oracle& oracle, index::Analyzer& analyzer) {
     if (newest == oracle.newest.end()) continue;
     const auto live = oracle.live.find(id);
     out.Add(id + " newest " + std::to_string(newest->second) +
-            (live == oracle.live.end() ? " deleted" : live->second.suppressed ? " hidden" : ""));
+            (live == oracle.live.end() ? " deleted"
+             : live->second.suppressed ? " hidden"
+                                       : ""));
   }
   DescribeText(oracle, analyzer, &out);
   DescribeSets(oracle, &out);
@@ -229,7 +233,8 @@ std::string Describe(const Oracle& oracle, index::Analyzer& analyzer) {
 }
 
 v1::Episode RandomEpisode(Prng& prng, const std::string& id) {
-  constexpr const char* kWords[] = {"train", "munich", "tax", "walk", "isar", "anna", "berlin", "rain"};
+  constexpr const char* kWords[] = {"train", "munich", "tax",    "walk",
+                                    "isar",  "anna",   "berlin", "rain"};
   v1::Episode episode;
   episode.set_id(id);
   std::string what;
@@ -242,9 +247,11 @@ v1::Episode RandomEpisode(Prng& prng, const std::string& id) {
   if (prng.OneIn(3)) episode.set_turn(prng.Below(6));
   if (prng.OneIn(4)) episode.set_source(prng.OneIn(2) ? "mail:7" : "chat");
   if (prng.OneIn(4)) (*episode.mutable_metadata())["k"] = "v" + std::to_string(prng.Below(3));
-  if (prng.OneIn(3)) episode.mutable_encoding_confidence()->set_value(static_cast<float>(prng.Unit()));
+  if (prng.OneIn(3))
+    episode.mutable_encoding_confidence()->set_value(static_cast<float>(prng.Unit()));
   const uint64_t time = prng.Below(4);
-  if (time == 0) episode.mutable_event_time()->set_text("2024-0" + std::to_string(1 + prng.Below(9)));
+  if (time == 0)
+    episode.mutable_event_time()->set_text("2024-0" + std::to_string(1 + prng.Below(9)));
   if (time == 1) episode.mutable_event_time()->set_text("unknown");
   if (prng.OneIn(2)) {
     for (int i = 0; i < 4; ++i) episode.add_embedding(static_cast<float>(prng.Unit() - 0.5));

@@ -189,7 +189,8 @@ class RegistryImpl : public Registry {
   Result<std::shared_ptr<Space>> OpenSlot(const std::string& id, Slot& slot) {
     if (FindSlot(id).get() != &slot) return NotFound(id);
     if (std::shared_ptr<Space> space = Usable(slot)) return space;
-    // A poisoned log is opened again once nobody uses it any more; until then it says what is wrong.
+    // A poisoned log is opened again once nobody uses it any more; until then it says what is
+    // wrong.
     if (std::shared_ptr<Space> broken = TakeUnused(slot, /*idle=*/false)) CloseQuietly(*broken);
     {
       MutexLock lock(mutex_);

@@ -18,7 +18,8 @@ struct RegistryOptions {
 class Registry {
  public:
   // Lists the names under environment.spaces_directory (made when absent); opens nothing.
-  static Result<std::unique_ptr<Registry>> Start(SpaceEnvironment environment, RegistryOptions options);
+  static Result<std::unique_ptr<Registry>> Start(SpaceEnvironment environment,
+                                                 RegistryOptions options);
   virtual ~Registry() = default;
 
   // Opens it when needed. SPACE_NOT_FOUND has the names that are similar and the call that creates.

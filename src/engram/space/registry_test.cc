@@ -117,16 +117,18 @@ TEST(Registry, ACreationThatDiedLeavesNothing) {
     Prng prng(seed);
     ASSERT_TRUE(fs.CreateDirectory("/data/spaces/.new-half").ok());
     ASSERT_TRUE(fs.SyncDirectory("/data/spaces").ok());
-    auto log = wal::Log::Create([&] {
-      wal::LogOptions options = node.environment.log;
-      options.fs = &fs;
-      options.clock = node.environment.clock;
-      options.entropy = node.environment.entropy;
-      options.executor = node.flushers.get();
-      options.directory = "/data/spaces/half";
-      options.space = "half";
-      return options;
-    }(), env::MakeIncarnation(env::SystemEntropy()));
+    auto log = wal::Log::Create(
+        [&] {
+          wal::LogOptions options = node.environment.log;
+          options.fs = &fs;
+          options.clock = node.environment.clock;
+          options.entropy = node.environment.entropy;
+          options.executor = node.flushers.get();
+          options.directory = "/data/spaces/half";
+          options.space = "half";
+          return options;
+        }(),
+        env::MakeIncarnation(env::SystemEntropy()));
     ASSERT_TRUE(log.ok());
     TestNode after(fs.CrashClone(prng));
     auto registry = StartRegistry(after);

@@ -13,9 +13,11 @@ void FillError(const Status& status, v1::ItemError* error) {
 
 class RememberBatch : public Operation {
  public:
-  RememberBatch(Core& core, v1::RememberBatchRequest request,
-                Done<v1::RememberBatchResponse> done)
-      : core_(core), options_(request.options()), atomic_(request.atomic()), done_(std::move(done)) {
+  RememberBatch(Core& core, v1::RememberBatchRequest request, Done<v1::RememberBatchResponse> done)
+      : core_(core),
+        options_(request.options()),
+        atomic_(request.atomic()),
+        done_(std::move(done)) {
     request.clear_options();
     request.clear_memory_space_id();
     if (!options_.idempotency_key().empty()) digest_ = model::RequestDigest(request);
@@ -48,9 +50,9 @@ class RememberBatch : public Operation {
       item.outcome.refused = item.prepared;
       if (!item.prepared.ok()) continue;
       const IdState state = StateOf(ids, *staged, item);
-      item.outcome = DecideContent(*this, static_cast<uint32_t>(i),
-                                   static_cast<uint32_t>(items_.size()), now_, state,
-                                   &item.content, staged);
+      item.outcome =
+          DecideContent(*this, static_cast<uint32_t>(i), static_cast<uint32_t>(items_.size()), now_,
+                        state, &item.content, staged);
       after = Later(after, state.group);
     }
     return staged->entries.empty() ? Verdict::Settled(after) : Verdict::Write();
@@ -181,7 +183,8 @@ class RememberBatch : public Operation {
     return overall;
   }
 
-  void FillWrite(const model::Change& last, v1::WriteOutcome outcome, v1::WriteResult* write) const {
+  void FillWrite(const model::Change& last, v1::WriteOutcome outcome,
+                 v1::WriteResult* write) const {
     *write = ResultOf(core_, {last.epoch, last.sequence}, outcome);
     *write->mutable_stored_at() = ContentOf(last)->stored_at();
   }

@@ -129,13 +129,19 @@ std::optional<RowIndex> RowTable::Find(Sequence content, size_t rows) const {
   if (ContentAt(at) <= wanted) {
     low = at;
     for (size_t step = 1; at + step < rows; step *= 2) {
-      if (ContentAt(at + step) > wanted) { high = at + step; break; }
+      if (ContentAt(at + step) > wanted) {
+        high = at + step;
+        break;
+      }
       low = at + step;
     }
   } else {
     high = at;
     for (size_t step = 1; step <= at; step *= 2) {
-      if (ContentAt(at - step) <= wanted) { low = at - step; break; }
+      if (ContentAt(at - step) <= wanted) {
+        low = at - step;
+        break;
+      }
       high = at - step;
     }
   }

@@ -28,7 +28,7 @@ namespace engram::space {
 inline constexpr RowIndex kNoRow = UINT32_MAX;
 
 struct Row {
-  Sequence content;           // entry of this version
+  Sequence content;  // entry of this version
   uint64_t version = 0;
   uint64_t id_hash = 0;       // Hash64 of the id
   uint64_t session_hash = 0;  // 0: no session

@@ -86,8 +86,8 @@ Result<std::unique_ptr<View>> SpaceImpl::NewViewAtLeast(std::string_view token,
       wait);
   if (check.verdict == TokenVerdict::kShown) return NewView();
   if (check.verdict == TokenVerdict::kLost) {
-    return Status(Reason::WRITE_LOST, "The position of this token is not in the history of '" +
-                                          core_.id + "'.")
+    return Status(Reason::WRITE_LOST,
+                  "The position of this token is not in the history of '" + core_.id + "'.")
         .Expected("an entry that the space still has")
         .Suggest("write again what was written there, or read without the token")
         .With("epoch", wanted.epoch.value())
@@ -127,7 +127,8 @@ void SpaceImpl::FillCounts(v1::SpaceStatus* status) {
   status->set_index_bytes(core_.catalog->bytes() + core_.text->bytes() + core_.vectors->bytes());
   const auto snapshot = core_.catalog->NewSnapshot();
   if (!snapshot.ok()) return;
-  if (const auto counts = (*snapshot)->Counts(); counts.ok()) status->set_versions(counts->versions);
+  if (const auto counts = (*snapshot)->Counts(); counts.ok())
+    status->set_versions(counts->versions);
 }
 
 Result<v1::SpaceStatus> SpaceImpl::GetStatus() {
@@ -145,9 +146,10 @@ Result<v1::SpaceStatus> SpaceImpl::GetStatus() {
   status.set_vectors(core_.live_vectors.load());
   status.set_log_bytes(core_.log->bytes());
   const wal::Log::State state = core_.log->state();
-  status.set_state(state.poisoned ? "poisoned" : state.read_only ? "read_only"
-                   : state.full   ? "full"
-                                  : "ok");
+  status.set_state(state.poisoned    ? "poisoned"
+                   : state.read_only ? "read_only"
+                   : state.full      ? "full"
+                                     : "ok");
   if (!state.why.ok()) status.set_state_reason(state.why.message());
   const std::optional<Gate::Pass> pass = core_.gate.TryEnter();
   if (pass.has_value()) {

@@ -52,7 +52,8 @@ class SpaceObserver {
   virtual ~SpaceObserver() = default;
   virtual void OnWrite(const std::string& space, uint64_t episodes, uint64_t bytes) = 0;
   virtual void OnIndexed(const std::string& space, const char* index, uint64_t behind) = 0;
-  virtual void OnEvent(const std::string& space, std::string_view event, std::string_view detail) = 0;
+  virtual void OnEvent(const std::string& space, std::string_view event,
+                       std::string_view detail) = 0;
   // A space was asked for; `open` when it was open already.
   virtual void OnUse(bool open) { (void)open; }
   // A space was opened, recovery of its log included, or could not be.
@@ -77,7 +78,7 @@ struct SpaceEnvironment {
   NodeId node_id;
   Incarnation node_incarnation;
   std::string node_name;
-  wal::LogOptions log;                  // fsync mode, sizes; the rest is filled by Space
+  wal::LogOptions log;  // fsync mode, sizes; the rest is filled by Space
 };
 
 template <class T>
@@ -97,12 +98,15 @@ class Space {
   // Both block. Create refuses a name that exists (SPACE_EXISTS); it begins epoch 1 and logs the
   // settings. Open recovers the log, begins a new epoch lazily at the first write, and opens the
   // catalog (rebuilding whatever does not match the log).
-  static Result<std::shared_ptr<Space>> Create(const SpaceEnvironment& environment, const std::string& id,
+  static Result<std::shared_ptr<Space>> Create(const SpaceEnvironment& environment,
+                                               const std::string& id,
                                                const engram::v1::SpaceSettings& settings);
-  static Result<std::shared_ptr<Space>> Open(const SpaceEnvironment& environment, const std::string& id);
+  static Result<std::shared_ptr<Space>> Open(const SpaceEnvironment& environment,
+                                             const std::string& id);
   virtual ~Space() = default;
   // Waits for what is running (calls, views), indexes what is committed, closes the log cleanly.
-  // Later calls get SHUTTING_DOWN. Never from a thread that holds a view of it, nor from a callback.
+  // Later calls get SHUTTING_DOWN. Never from a thread that holds a view of it, nor from a
+  // callback.
   virtual Status Close() = 0;
 
   virtual const std::string& id() const = 0;
@@ -118,20 +122,23 @@ class Space {
                              Done<engram::v1::RememberBatchResponse> done) = 0;
   virtual void Update(engram::v1::UpdateRequest request, Done<engram::v1::UpdateResponse> done) = 0;
   virtual void Forget(ForgetCommand command, Done<engram::v1::ForgetResponse> done) = 0;
-  virtual void Restore(engram::v1::RestoreRequest request, Done<engram::v1::RestoreResponse> done) = 0;
+  virtual void Restore(engram::v1::RestoreRequest request,
+                       Done<engram::v1::RestoreResponse> done) = 0;
   // The last write of a space: afterwards everything is refused.
   virtual Status MarkDeleted() = 0;
 
   // A view of everything acknowledged by now. With a token, one that holds that position: waits at
   // most `wait`, then TOO_STALE; TOKEN_FOREIGN, WRITE_LOST as the token says.
   virtual Result<std::unique_ptr<View>> NewView() = 0;
-  virtual Result<std::unique_ptr<View>> NewViewAtLeast(std::string_view token, env::Duration wait) = 0;
+  virtual Result<std::unique_ptr<View>> NewViewAtLeast(std::string_view token,
+                                                       env::Duration wait) = 0;
   // "1.<incarnation>.<epoch>.<sequence>"
   virtual std::string TokenOf(Position position) const = 0;
 
   // Blocks until every index has reached what is visible now, or the deadline passes (false).
   virtual bool WaitIndexed(env::Duration at_most) = 0;
-  // Throws the indexes away and builds them again from the log; `progress` gets entries done, total.
+  // Throws the indexes away and builds them again from the log; `progress` gets entries done,
+  // total.
   virtual Status RebuildIndexes(const std::function<void(uint64_t, uint64_t)>& progress) = 0;
 
   virtual Result<engram::v1::SpaceStatus> GetStatus() = 0;

@@ -51,7 +51,8 @@ TEST(Space, SurvivesClosingAndOpening) {
   TestNode node;
   auto space = MakeSpace(node);
   for (int i = 0; i < 100; ++i) {
-    ASSERT_TRUE(Remember(*space, MakeEpisode("id" + std::to_string(i), "text " + std::to_string(i))).ok());
+    ASSERT_TRUE(
+        Remember(*space, MakeEpisode("id" + std::to_string(i), "text " + std::to_string(i))).ok());
   }
   ASSERT_TRUE(Forget(*space, MakeForgetCommand("id3", v1::FORGET_MODE_DELETE)).ok());
   ASSERT_TRUE(Forget(*space, MakeForgetCommand("id4", v1::FORGET_MODE_SUPPRESS)).ok());
@@ -79,9 +80,11 @@ TEST(Space, VersionsConditionsAndUnchanged) {
   EXPECT_EQ(same->write().sequence(), 3u);
   v1::WriteOptions options;
   options.set_create_only(true);
-  EXPECT_EQ(Remember(*space, MakeEpisode("a", "two"), options).status().reason(), Reason::ALREADY_EXISTS);
+  EXPECT_EQ(Remember(*space, MakeEpisode("a", "two"), options).status().reason(),
+            Reason::ALREADY_EXISTS);
   options.set_if_version(7);
-  EXPECT_EQ(Remember(*space, MakeEpisode("a", "two"), options).status().reason(), Reason::VERSION_CONFLICT);
+  EXPECT_EQ(Remember(*space, MakeEpisode("a", "two"), options).status().reason(),
+            Reason::VERSION_CONFLICT);
   options.set_if_version(1);
   auto two = Remember(*space, MakeEpisode("a", "two"), options);
   ASSERT_TRUE(two.ok());
@@ -117,7 +120,15 @@ TEST(Space, UpdateKeepsWhatItDoesNotName) {
   EXPECT_EQ(repeated->write().outcome(), v1::WRITE_OUTCOME_REPEATED);
   repeated->mutable_write()->set_outcome(reply->write().outcome());
   EXPECT_EQ(repeated->SerializeAsString(), reply->SerializeAsString());
-  EXPECT_EQ(Update(*space, [&] { auto r = request; r.mutable_options()->Clear(); r.mutable_episode()->set_id("zz"); return r; }()).status().reason(),
+  EXPECT_EQ(Update(*space,
+                   [&] {
+                     auto r = request;
+                     r.mutable_options()->Clear();
+                     r.mutable_episode()->set_id("zz");
+                     return r;
+                   }())
+                .status()
+                .reason(),
             Reason::MEMORY_NOT_FOUND);
 }
 

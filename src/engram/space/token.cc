@@ -42,9 +42,11 @@ Result<Position> ParseToken(std::string_view token, Incarnation incarnation) {
     return NotAToken(token);
   }
   if (*bytes != incarnation.bytes) {
-    return Status(Reason::TOKEN_FOREIGN, "This token is of another space, or of an earlier one of this name.")
+    return Status(Reason::TOKEN_FOREIGN,
+                  "This token is of another space, or of an earlier one of this name.")
         .Expected("a token that this space gave")
-        .Suggest("leave the token out: the space was made anew since, or the request goes elsewhere")
+        .Suggest(
+            "leave the token out: the space was made anew since, or the request goes elsewhere")
         .With("expected", FormatBase32(incarnation.bytes, false))
         .With("actual", FormatBase32(*bytes, false));
   }

@@ -19,9 +19,9 @@ Result<Position> ParseToken(std::string_view token, Incarnation incarnation);
 
 // What the history of a copy says of a position.
 enum class TokenVerdict {
-  kShown,   // at or below `visible`
-  kAhead,   // may come: an epoch not heard of yet, or beyond `visible` in the newest epoch
-  kLost,    // can never come: its epoch ended below it, or never was
+  kShown,  // at or below `visible`
+  kAhead,  // may come: an epoch not heard of yet, or beyond `visible` in the newest epoch
+  kLost,   // can never come: its epoch ended below it, or never was
 };
 struct TokenCheck {
   TokenVerdict verdict = TokenVerdict::kAhead;

@@ -1,8 +1,8 @@
 // Random writes against an oracle: whatever is indexed, on its way or only in the tail, whichever
 // view is asked and when, after kills and rebuilds, the answers are those of brute force.
-#include <gtest/gtest.h>
-
 #include <deque>
+
+#include <gtest/gtest.h>
 
 #include "engram/space/oracle.h"
 #include "engram/space/test_kit.h"
@@ -188,12 +188,18 @@ class Truth : public ::testing::TestWithParam<uint64_t> {
 
   void DoOne() {
     const uint64_t what = prng_.Below(12);
-    if (what < 5) RememberOne();
-    else if (what < 6) RepeatOne();
-    else if (what < 8) RememberSome();
-    else if (what < 9) UpdateOne();
-    else if (what < 11) ForgetSome();
-    else RestoreSome();
+    if (what < 5)
+      RememberOne();
+    else if (what < 6)
+      RepeatOne();
+    else if (what < 8)
+      RememberSome();
+    else if (what < 9)
+      UpdateOne();
+    else if (what < 11)
+      ForgetSome();
+    else
+      RestoreSome();
   }
 
   std::string Expected() { return Describe(oracle_, *analyzer_); }
@@ -242,7 +248,8 @@ TEST_P(SplitBlind, AnswersDoNotDependOnWhereEntriesLie) {
   while (held_.RunOne(prng_)) {
   }
   ASSERT_EQ(Now(), Expected()) << "indexed";
-  for (auto& [view, expected] : kept) ASSERT_EQ(Describe(*view), expected) << "an old view, indexed";
+  for (auto& [view, expected] : kept)
+    ASSERT_EQ(Describe(*view), expected) << "an old view, indexed";
   kept.clear();
   held_.LetGo();
   ASSERT_TRUE(space_->RebuildIndexes(nullptr).ok());

@@ -23,7 +23,8 @@ namespace engram::space {
 // A set of rows, one bit each.
 class RowSet {
  public:
-  explicit RowSet(size_t rows, bool all = false) : words_((rows + 63) / 64, all ? ~0ull : 0), rows_(rows) {}
+  explicit RowSet(size_t rows, bool all = false)
+      : words_((rows + 63) / 64, all ? ~0ull : 0), rows_(rows) {}
   bool Has(RowIndex row) const { return row < rows_ && (words_[row / 64] >> (row % 64) & 1) != 0; }
   void Add(RowIndex row) { words_[row / 64] |= 1ull << (row % 64); }
   void Remove(RowIndex row) { words_[row / 64] &= ~(1ull << (row % 64)); }
@@ -45,14 +46,14 @@ struct TextMatches {
   struct Hit {
     RowIndex row;
     uint32_t length;
-    uint32_t first_count;                 // counts[first_count + term]
+    uint32_t first_count;  // counts[first_count + term]
   };
-  std::vector<Hit> hits;                  // live rows only, in row order
+  std::vector<Hit> hits;  // live rows only, in row order
   std::vector<uint32_t> counts;
 };
 
 struct IdLookup {
-  uint64_t version = 0;   // newest ever used
+  uint64_t version = 0;  // newest ever used
   bool deleted = false;
   bool suppressed = false;
   std::optional<RowIndex> row;  // of the newest version, unless deleted
@@ -65,14 +66,14 @@ class View {
   virtual const std::string& space() const = 0;
   virtual Incarnation incarnation() const = 0;
   virtual const engram::v1::SpaceSettings& settings() const = 0;
-  virtual Epoch epoch() const = 0;              // of the entry at visible_through
+  virtual Epoch epoch() const = 0;  // of the entry at visible_through
   virtual Sequence visible_through() const = 0;
   virtual std::map<std::string, uint64_t> IndexedThrough() const = 0;  // catalog, text, vectors
 
   // Rows 0 … rows() - 1, in order of content sequence; dead ones are among them.
   virtual size_t rows() const = 0;
   virtual const Row& row(RowIndex row) const = 0;
-  virtual bool Live(RowIndex row) const = 0;        // newest version, not deleted
+  virtual bool Live(RowIndex row) const = 0;  // newest version, not deleted
   virtual bool Suppressed(RowIndex row) const = 0;
   virtual std::optional<RowIndex> Find(Sequence content) const = 0;
   virtual Result<std::optional<IdLookup>> FindId(std::string_view id) = 0;

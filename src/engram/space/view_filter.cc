@@ -125,8 +125,8 @@ Status ViewImpl::SelectTail(const model::ResolvedFilter& filter, RowSet* out) {
     if (!filter.include_suppressed && Suppressed(row)) return OkStatus();
     const pb::StoreRecord& record = *entry->content();
     if (!filter.empty()) {
-      const model::Facets facets = model::FacetsOf(
-          record.episode(), model::UtcTime::FromProto(record.stored_at()));
+      const model::Facets facets =
+          model::FacetsOf(record.episode(), model::UtcTime::FromProto(record.stored_at()));
       if (!model::Matches(filter, facets)) return OkStatus();
     }
     out->Add(row);

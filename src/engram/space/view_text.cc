@@ -7,7 +7,7 @@ namespace engram::space {
 
 struct ViewImpl::TextCounting {
   TextMatches matches;
-  uint64_t terms = 0;  // with repeats, over all documents
+  uint64_t terms = 0;                                   // with repeats, over all documents
   std::unordered_map<std::string_view, size_t> places;  // of the query's terms
 };
 

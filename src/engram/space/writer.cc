@@ -73,14 +73,14 @@ void Writer::Repeat(const std::shared_ptr<Operation>& operation, const KeyUse& u
       status.ok() ? AnswerRepeat(*operation, use) : operation->Refuse(status);
     });
   }
-  Status reused = Status(Reason::IDEMPOTENCY_KEY_REUSED,
-                         "This idempotency key belongs to another request.")
-                      .Expected("the same request again, or a key of its own")
-                      .Suggest("make a new key for each new request")
-                      .With("key", operation->options().idempotency_key());
-  const Result<TailEntryPtr> first =
-      use.group == nullptr ? core_.EntryAt(use.items.front().second)
-                           : TailEntryPtr(use.group->entries.front());
+  Status reused =
+      Status(Reason::IDEMPOTENCY_KEY_REUSED, "This idempotency key belongs to another request.")
+          .Expected("the same request again, or a key of its own")
+          .Suggest("make a new key for each new request")
+          .With("key", operation->options().idempotency_key());
+  const Result<TailEntryPtr> first = use.group == nullptr
+                                         ? core_.EntryAt(use.items.front().second)
+                                         : TailEntryPtr(use.group->entries.front());
   if (first.ok() && (*first)->content() != nullptr) {
     reused = std::move(reused).With("memory_id", (*first)->content()->episode().id());
   }
@@ -116,7 +116,8 @@ Status Writer::CheckRoom(const Staged& staged) {
         .With("space", core_.id);
   }
   const auto refuse = [&](const char* what, uint64_t limit) {
-    return Status(Reason::QUOTA_EXCEEDED, "Space '" + core_.id + "' is at its quota of " + what + ".")
+    return Status(Reason::QUOTA_EXCEEDED,
+                  "Space '" + core_.id + "' is at its quota of " + what + ".")
         .Expected("at most " + std::to_string(limit))
         .Suggest("delete memories that are not needed, or raise the quota of the space")
         .With("space", core_.id)
@@ -166,10 +167,8 @@ Status Writer::Commit(Staged staged, const std::shared_ptr<Operation>& operation
   RETURN_IF_ERROR(EnsureEpoch());
   RETURN_IF_ERROR(TakeRoom(group->bytes));
   group->entries = std::move(staged.entries);
-  const Result<Sequence> first =
-      core_.log->Append(std::move(staged.drafts), [this, group](const Status& status) {
-        OnDurable(group, status);
-      });
+  const Result<Sequence> first = core_.log->Append(
+      std::move(staged.drafts), [this, group](const Status& status) { OnDurable(group, status); });
   if (!first.ok()) {
     core_.GiveCharge(group->bytes);
     return first.status();
@@ -183,7 +182,8 @@ Status Writer::Commit(Staged staged, const std::shared_ptr<Operation>& operation
     keys_.Note(change, group);
   }
   for (auto& [id, state] : staged.ids) {
-    if (state.staged >= 0) state.content = Sequence(first->value() + static_cast<uint64_t>(state.staged));
+    if (state.staged >= 0)
+      state.content = Sequence(first->value() + static_cast<uint64_t>(state.staged));
     state.staged = -1;
     state.group = group;
     group->ids.push_back(id);

@@ -59,8 +59,8 @@ class Writer {
   const std::function<void()> moved_;
   mutable Mutex mutex_;
   std::condition_variable_any drained_;
-  IdTable ids_;              // Resolve, Note and Settle under mutex_
-  KeyTable keys_;            // Resolve, Note, Settle and ForgetThrough under mutex_
+  IdTable ids_;    // Resolve, Note and Settle under mutex_
+  KeyTable keys_;  // Resolve, Note, Settle and ForgetThrough under mutex_
   bool deleted_ GUARDED_BY(mutex_) = false;
   size_t in_flight_ GUARDED_BY(mutex_) = 0;
   // Of everything appended.
