@@ -86,7 +86,9 @@ class Core : public std::enable_shared_from_this<Core> {
   Result<Stamped> Stamp(Prepared prepared, DurableCallback done, bool waiter) REQUIRES(mutex_);
   Status Refusal() const REQUIRES(mutex_);
   Status MakeRoom(const Prepared& prepared, int64_t now_ns) REQUIRES(mutex_);
-  Status Allocate(env::File& file, uint64_t needed, uint64_t* allocated) REQUIRES(mutex_);
+  uint64_t GrowTo(uint64_t needed) const REQUIRES(mutex_);
+  Status Allocate(env::File& file, uint64_t needed, uint64_t wish, uint64_t* allocated)
+      REQUIRES(mutex_);
   Status Roll(uint64_t needed, int64_t now_ns) REQUIRES(mutex_);
   GroupPtr Collecting(int64_t now_ns) REQUIRES(mutex_);
   void StampEntry(record::EntryType type, ByteView payload, uint32_t payload_crc, int64_t now_ns,

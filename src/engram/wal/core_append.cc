@@ -129,18 +129,25 @@ Status Core::MakeRoom(const Prepared& prepared, int64_t now_ns) {
   const bool has_entries = end_.sequence >= segments_.back()->first();
   if (has_entries && stamp_offset_ + bytes > options_.segment_bytes) return Roll(bytes, now_ns);
   ASSIGN_OR_RETURN(const auto file, segments_.back()->file());
-  return Allocate(*file, stamp_offset_ + bytes, &allocated_);
+  const uint64_t needed = stamp_offset_ + bytes;
+  return Allocate(*file, needed, GrowTo(needed), &allocated_);
 }
 
-// Grows what is allocated to the file: doubling, up to the size of a segment.
-Status Core::Allocate(env::File& file, uint64_t needed, uint64_t* allocated) {
-  if (!options_.preallocate || needed <= *allocated) return OkStatus();
-  uint64_t target = std::max(*allocated, kFirstAllocation);
+// What the active segment is grown to: doubling, up to the size of a segment.
+uint64_t Core::GrowTo(uint64_t needed) const {
+  uint64_t target = std::max(allocated_, kFirstAllocation);
   while (target < needed) target *= 2;
-  target = std::max(std::min(target, options_.segment_bytes), RoundUp(needed));
+  return std::min(target, options_.segment_bytes);
+}
+
+// Allocates `wish` bytes to the file, `needed` at least, unless it has what is needed.
+Status Core::Allocate(env::File& file, uint64_t needed, uint64_t wish, uint64_t* allocated) {
+  if (!options_.preallocate || needed <= *allocated) return OkStatus();
+  const uint64_t least = RoundUp(needed);
+  uint64_t target = std::max(wish, least);
   Status status = file.Preallocate(target);
-  if (!status.ok() && status.reason() == Reason::DISK_FULL && target > RoundUp(needed)) {
-    target = RoundUp(needed);
+  if (!status.ok() && status.reason() == Reason::DISK_FULL && target > least) {
+    target = least;
     status = file.Preallocate(target);
   }
   if (status.ok()) {
@@ -166,7 +173,9 @@ Status Core::Roll(uint64_t needed, int64_t now_ns) {
                    options_.fs->Open(path, env::OpenMode::kCreate));
   RETURN_IF_ERROR(file->Truncate(0));
   uint64_t allocated = 0;
-  if (Status status = Allocate(*file, head.size() + needed, &allocated); !status.ok()) {
+  // A log that fills segments gets the next one whole.
+  const Status status = Allocate(*file, head.size() + needed, options_.segment_bytes, &allocated);
+  if (!status.ok()) {
     (void)options_.fs->Remove(path);  // recovery removes it as well
     return status;
   }
