@@ -7,7 +7,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engram/obs/transitions.h"
 
 namespace engram::obs {
 namespace {
@@ -95,15 +94,6 @@ TEST(LogOptionsTest, NamesOfLevelsAndFormats) {
   const Status status = ParseLevel("loud").status();
   EXPECT_EQ(status.reason(), Reason::CONFIGURATION);
   EXPECT_EQ(status.expected(), "debug, info, warn, error");
-}
-
-TEST(TransitionsTest, KeepsTheLastOnes) {
-  Transitions transitions(3);
-  for (int i = 0; i < 5; ++i) transitions.Add({i, "node", "a", "b", ""});
-  const std::vector<Transition> last = transitions.Last();
-  ASSERT_EQ(last.size(), 3u);
-  EXPECT_EQ(last.front().wall_ns, 2);
-  EXPECT_EQ(last.back().wall_ns, 4);
 }
 
 }  // namespace
