@@ -99,14 +99,18 @@ Status Join(const Record& record, JoinState* state) {
 Status SearchRecords(FileSource& source, uint64_t from,
                      const std::function<bool(const Record&)>& visit) {
   while (true) {
-    ASSIGN_OR_RETURN(const ByteView bytes, source.View(from, kSearchChunk));
+    // Records mostly follow one another: a look at the header keeps what is buffered.
+    ASSIGN_OR_RETURN(ByteView bytes, source.View(from, kHeaderSize));
     if (bytes.size() < kHeaderSize) return OkStatus();
-    const size_t at = FindMagic(bytes, 0);
-    if (at == ByteView::npos) {
-      from += bytes.size() - 3;  // the magic may begin in the last three bytes
-      continue;
+    if (FindMagic(bytes.substr(0, 4), 0) != 0) {
+      ASSIGN_OR_RETURN(bytes, source.View(from, kSearchChunk));
+      const size_t at = FindMagic(bytes, 0);
+      if (at == ByteView::npos) {
+        from += bytes.size() - 3;  // the magic may begin in the last three bytes
+        continue;
+      }
+      from += at;
     }
-    from += at;
     ASSIGN_OR_RETURN(const ReadOutcome outcome, ReadRecord(source, from));
     if (outcome.kind != ReadOutcome::Kind::kRecord) {
       ++from;
