@@ -26,4 +26,8 @@ BruteAnswer BruteForce(const std::vector<OracleView::Entry>& entries,
                        const v1::SpaceSettings& settings, const v1::RecallRequest& request,
                        model::UtcTime now);
 
+// Equal scores may stand in either order when they differ by less than rounding; so this compares
+// scores place by place, and each id with its own score.
+void ExpectEqualRanking(const v1::RecallResponse& reply, const BruteAnswer& expected);
+
 }  // namespace engram::recall

@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include <gtest/gtest.h>
+
 namespace engram::recall {
 namespace {
 
@@ -250,6 +252,29 @@ BruteAnswer BruteForce(const std::vector<OracleView::Entry>& entries,
                        const v1::SpaceSettings& settings, const v1::RecallRequest& request,
                        model::UtcTime now) {
   return Brute(entries, settings, request, now).Run();
+}
+
+void ExpectEqualRanking(const v1::RecallResponse& reply, const BruteAnswer& expected) {
+  ASSERT_EQ(reply.memories_size(), static_cast<int>(expected.results.size()));
+  std::map<std::string, double> scores;
+  for (const BruteResult& result : expected.results) scores[result.id] = result.score;
+  const double last = expected.results.empty() ? 0 : expected.results.back().score;
+  for (int i = 0; i < reply.memories_size(); ++i) {
+    const v1::Memory& memory = reply.memories(i);
+    const BruteResult& same_place = expected.results[i];
+    EXPECT_NEAR(memory.score(), same_place.score, 1e-5) << "place " << i;
+    if (std::abs(memory.score() - last) > 1e-5) {
+      ASSERT_TRUE(scores.count(memory.id())) << memory.id();
+    }
+    if (scores.count(memory.id())) {
+      EXPECT_NEAR(memory.score(), scores[memory.id()], 1e-5);
+    }
+    if (memory.id() == same_place.id) {
+      EXPECT_NEAR(memory.relevance(), same_place.relevance, 1e-5) << memory.id();
+    }
+  }
+  EXPECT_EQ(reply.metadata().total_activated(), static_cast<int>(expected.matching));
+  EXPECT_EQ(reply.no_match(), expected.best_relevance < 0.3);
 }
 
 }  // namespace engram::recall

@@ -90,16 +90,17 @@ class Corpus {
     return episode;
   }
 
-  // `view` gets so many writes; some replace, suppress and delete earlier ones.
-  void Fill(OracleView* view, size_t episodes) {
+  // `sink` gets so many writes; some replace, suppress and delete earlier ones.
+  template <class Sink>
+  void Fill(Sink* sink, size_t episodes) {
     const size_t sessions = 1 + episodes / 15;
     for (size_t i = 0; i < episodes; ++i) {
-      const std::string id =
-          i > 4 && random_.OneIn(20) ? "e" + std::to_string(random_.Below(i)) : "e" + std::to_string(i);
-      const model::UtcTime at{kTestNow.seconds - 40000000 + static_cast<int64_t>(i) * 3000, 0};
-      ENGRAM_CHECK(view->Remember(Episode(id, sessions), at).ok());
-      if (random_.OneIn(30)) view->Suppress(id);
-      if (random_.OneIn(40)) view->Delete(id);
+      const bool replaces = i > 4 && random_.OneIn(20);
+      const std::string id = "e" + std::to_string(replaces ? random_.Below(i) : i);
+      const model::UtcTime at{kTestNow.seconds - 40000000 + ++written_ * 3000, 0};
+      ENGRAM_CHECK(sink->Remember(Episode(id, sessions), at).ok());
+      if (random_.OneIn(30)) sink->Suppress(id);
+      if (random_.OneIn(40)) sink->Delete(id);
     }
   }
 
@@ -152,6 +153,7 @@ class Corpus {
   }
 
   Prng random_;
+  int64_t written_ = 0;
 };
 
 }  // namespace engram::recall

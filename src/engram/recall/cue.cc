@@ -87,13 +87,24 @@ model::UtcTime AddMonths(model::UtcTime time, int64_t months) {
 model::UtcTime Add(model::UtcTime time, int64_t count, v1::TimeUnit unit) {
   int64_t seconds = 1;
   switch (unit) {
-    case v1::TIME_UNIT_MONTHS: return AddMonths(time, count);
-    case v1::TIME_UNIT_YEARS: return AddMonths(time, count * 12);
-    case v1::TIME_UNIT_MINUTES: seconds = 60; break;
-    case v1::TIME_UNIT_HOURS: seconds = 3600; break;
-    case v1::TIME_UNIT_DAYS: seconds = 86400; break;
-    case v1::TIME_UNIT_WEEKS: seconds = 7 * 86400; break;
-    default: break;
+    case v1::TIME_UNIT_MONTHS:
+      return AddMonths(time, count);
+    case v1::TIME_UNIT_YEARS:
+      return AddMonths(time, count * 12);
+    case v1::TIME_UNIT_MINUTES:
+      seconds = 60;
+      break;
+    case v1::TIME_UNIT_HOURS:
+      seconds = 3600;
+      break;
+    case v1::TIME_UNIT_DAYS:
+      seconds = 86400;
+      break;
+    case v1::TIME_UNIT_WEEKS:
+      seconds = 7 * 86400;
+      break;
+    default:
+      break;
   }
   return Bounded(time.seconds + count * seconds, time.nanos);
 }
@@ -104,8 +115,8 @@ Status CheckRelative(const v1::RelativeTime& relative) {
                   "0 or more, and BEFORE or AFTER for the direction",
                   "cue.temporal.pattern.relative.offset");
   }
-  if (relative.offset() > 0 && (relative.unit() < v1::TIME_UNIT_SECONDS ||
-                                relative.unit() > v1::TIME_UNIT_YEARS)) {
+  if (relative.offset() > 0 &&
+      (relative.unit() < v1::TIME_UNIT_SECONDS || relative.unit() > v1::TIME_UNIT_YEARS)) {
     return BadCue("The offset of a relative time has no unit.", "seconds to years",
                   "cue.temporal.pattern.relative.unit");
   }
@@ -143,9 +154,9 @@ Result<CueMeaning> Relative(const v1::RelativeTime& relative, model::UtcTime ref
 Result<CueMeaning> Temporal(const v1::TemporalCue& cue, model::UtcTime now) {
   switch (cue.pattern().pattern_case()) {
     case v1::TemporalPattern::kRelative:
-      return Relative(cue.pattern().relative(), cue.has_reference_time()
-                                                    ? model::UtcTime::FromProto(cue.reference_time())
-                                                    : now);
+      return Relative(
+          cue.pattern().relative(),
+          cue.has_reference_time() ? model::UtcTime::FromProto(cue.reference_time()) : now);
     case v1::TemporalPattern::kCronExpression:
       return Unimplemented("cue.temporal.pattern.cron_expression",
                            "Times that repeat are not understood yet.",
@@ -155,23 +166,26 @@ Result<CueMeaning> Temporal(const v1::TemporalCue& cue, model::UtcTime now) {
                            "Times that repeat are not understood yet.",
                            "ask with a filter on event_time for each of them");
     default:
-      return BadCue("The temporal cue has no pattern.", "a relative time",
-                    "cue.temporal.pattern");
+      return BadCue("The temporal cue has no pattern.", "a relative time", "cue.temporal.pattern");
   }
 }
 
 Result<CueMeaning> ByType(const v1::Cue& cue, model::UtcTime now) {
   switch (cue.cue_type_case()) {
-    case v1::Cue::kSemantic: return Semantic(cue.semantic());
-    case v1::Cue::kEmbedding: return Embedding(cue.embedding());
-    case v1::Cue::kContext: return Context(cue.context());
-    case v1::Cue::kTemporal: return Temporal(cue.temporal(), now);
+    case v1::Cue::kSemantic:
+      return Semantic(cue.semantic());
+    case v1::Cue::kEmbedding:
+      return Embedding(cue.embedding());
+    case v1::Cue::kContext:
+      return Context(cue.context());
+    case v1::Cue::kTemporal:
+      return Temporal(cue.temporal(), now);
     case v1::Cue::kPattern:
       return Unimplemented("cue.pattern", "Patterns are not completed yet.",
                            "ask with query.like_ids, or with a filter on the known fields");
     default:
-      return BadCue("The cue is of no known kind.",
-                    "one of embedding, context, temporal, semantic", "cue");
+      return BadCue("The cue is of no known kind.", "one of embedding, context, temporal, semantic",
+                    "cue");
   }
 }
 

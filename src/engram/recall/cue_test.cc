@@ -146,15 +146,14 @@ TEST(CueTest, WhatIsRefused) {
   ExpectRefused("query { embedding: 1 }", Reason::DIMENSION_MISMATCH, "");
   ExpectRefused("query { around { text: 'last Tuesday' } }", Reason::INVALID_TIME, "");
   ExpectRefused("filter { min_confidence: 3 }", Reason::INVALID_FILTER, "");
-  ExpectRefused("query { text: '" + std::string(kMaxQueryBytes + 1, 'x') + "' }",
-                Reason::TOO_LARGE, "query.text");
+  ExpectRefused("query { text: '" + std::string(kMaxQueryBytes + 1, 'x') + "' }", Reason::TOO_LARGE,
+                "query.text");
 }
 
 TEST(CueTest, WhatIsNotBuiltYetSaysSo) {
-  for (const char* text :
-       {"as_of { sequence: 3 }", "reinforce: true", "cue { pattern { } }",
-        "cue { temporal { pattern { cron_expression: '* * * * *' } } }",
-        "cue { temporal { pattern { interval { value: 1 } } } }"}) {
+  for (const char* text : {"as_of { sequence: 3 }", "reinforce: true", "cue { pattern { } }",
+                           "cue { temporal { pattern { cron_expression: '* * * * *' } } }",
+                           "cue { temporal { pattern { interval { value: 1 } } } }"}) {
     const auto question = Ask(Parse(text));
     ASSERT_FALSE(question.ok()) << text;
     EXPECT_EQ(question.status().reason(), Reason::UNIMPLEMENTED_FEATURE) << text;

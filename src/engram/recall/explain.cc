@@ -20,8 +20,8 @@ void AddLegs(const Legs& legs, RowIndex row, v1::Explanation* explanation) {
     score->set_raw(legs.Raw(leg, row));
     score->set_normalised(share);
     score->set_weight(static_cast<float>(legs.weight(leg)));
-    score->set_contribution(
-        weights > 0 ? static_cast<float>(legs.weight(leg) * share / weights) : 0.0f);
+    score->set_contribution(weights > 0 ? static_cast<float>(legs.weight(leg) * share / weights)
+                                        : 0.0f);
     score->set_rank(legs.RankOf(leg, row));
   }
 }

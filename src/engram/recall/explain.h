@@ -26,7 +26,8 @@ class WhyNot {
         answer_(answer),
         ranking_(ranking),
         emptied_(emptied),
-        pinned_(pinned) {}
+        pinned_(pinned),
+        ids_(view) {}
   Result<v1::WhyNot> Of(const std::string& id);
 
  private:
@@ -40,6 +41,7 @@ class WhyNot {
   const std::vector<Ranked>& ranking_;
   const bool emptied_;  // no_match_below left nothing
   const std::optional<Sequence> pinned_;
+  Ids ids_;
 };
 
 // How activation reached a result: its legs and lenders, strongest first.

@@ -1,7 +1,7 @@
 // Parts add up, and every id has one reason.
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "engram/recall/corpus.h"
 
@@ -55,8 +55,8 @@ TEST(ExplainTest, PartsEqualTheScore) {
 }
 
 TEST(ExplainTest, EveryIdHasOneReason) {
-  const std::set<std::string> reasons = {"RANKED",     "NOT_FOUND", "FILTERED",
-                                         "SUPPRESSED", "DELETED",   "BELOW_MIN_RELEVANCE",
+  const std::set<std::string> reasons = {"RANKED",     "NOT_FOUND",     "FILTERED",
+                                         "SUPPRESSED", "DELETED",       "BELOW_MIN_RELEVANCE",
                                          "NO_MATCH",   "NO_MATCH_BELOW"};
   std::set<std::string> seen;
   for (uint64_t seed = 1; seed <= 25; ++seed) {

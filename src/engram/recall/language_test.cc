@@ -13,7 +13,9 @@ struct Script {
   const char* query;
 };
 
-void PrintTo(const Script& script, std::ostream* out) { *out << script.name; }
+void PrintTo(const Script& script, std::ostream* out) {
+  *out << script.name;
+}
 
 class ScriptTest : public testing::TestWithParam<Script> {};
 
@@ -81,9 +83,9 @@ class TimeTest : public testing::Test {
     episode.mutable_event_time()->set_zone(zone);
     ASSERT_TRUE(view_.Remember(episode, kTestNow).ok()) << text;
   }
-  std::vector<std::string> Within(const std::string& range, const std::string& zone = "",
-                                  v1::TimeRange::Relation relation =
-                                      v1::TimeRange::RELATION_OVERLAPS) {
+  std::vector<std::string> Within(
+      const std::string& range, const std::string& zone = "",
+      v1::TimeRange::Relation relation = v1::TimeRange::RELATION_OVERLAPS) {
     v1::ListRequest request;
     request.set_order(v1::ListRequest::ORDER_STORED_ASC);
     request.mutable_filter()->mutable_event_time()->set_text(range);

@@ -70,8 +70,9 @@ Result<Legs::Like> Legs::LoadLiked() {
 Status Legs::AskText(const Like& like) {
   const std::string& text = question_.query.text();
   if (text.empty() && like.texts.empty()) return OkStatus();
-  Ask(Leg::kText);
   ASSIGN_OR_RETURN(text_, TextLeg::Search(view_, text, like.texts));
+  if (text_->terms().empty()) return OkStatus();  // "?!" asks for nothing that text could have
+  Ask(Leg::kText);
   text_shares_.resize(view_.rows());
   for (const auto& hit : text_->hits()) text_shares_[hit.row] = text_->Share(hit);
   return OkStatus();
@@ -91,7 +92,7 @@ Status Legs::AskVector(const Like& like, const space::RowSet& keep) {
   if (query.empty()) return OkStatus();
   Ask(Leg::kVector);
   vector_ = std::make_unique<VectorLeg>(view_, std::move(query));
-  return vector_->Search(keep, std::max(kLeastNearest, kNearestPerResult * question_.max_results));
+  return vector_->Search(keep, std::max(kLeastNearest, kNearestPerResult * question_.depth));
 }
 
 Status Legs::AskPeople() {
@@ -179,11 +180,16 @@ float Legs::Share(Leg leg, RowIndex row) const {
            static_cast<float>(sets.size());
   };
   switch (leg) {
-    case Leg::kText: return text_shares_[row];
-    case Leg::kVector: return vector_->Share(row);
-    case Leg::kTime: return TimeShare(row);
-    case Leg::kPeople: return count_in(people_);
-    case Leg::kPlace: return count_in(levels_);
+    case Leg::kText:
+      return text_shares_[row];
+    case Leg::kVector:
+      return vector_->Share(row);
+    case Leg::kTime:
+      return TimeShare(row);
+    case Leg::kPeople:
+      return count_in(people_);
+    case Leg::kPlace:
+      return count_in(levels_);
   }
   return 0;
 }
@@ -194,10 +200,14 @@ double Legs::Raw(Leg leg, RowIndex row) const {
       const auto* hit = text_->Find(row);
       return hit != nullptr ? text_->Bm25(*hit) : 0;
     }
-    case Leg::kVector: return vector_->CosineOf(row).value_or(0);
-    case Leg::kTime: return GapOf(row).value_or(-1);  // -1: event time unknown
-    case Leg::kPeople: return std::round(Share(leg, row) * static_cast<double>(people_.size()));
-    case Leg::kPlace: return std::round(Share(leg, row) * static_cast<double>(levels_.size()));
+    case Leg::kVector:
+      return vector_->CosineOf(row).value_or(0);
+    case Leg::kTime:
+      return GapOf(row).value_or(-1);  // -1: event time unknown
+    case Leg::kPeople:
+      return std::round(Share(leg, row) * static_cast<double>(people_.size()));
+    case Leg::kPlace:
+      return std::round(Share(leg, row) * static_cast<double>(levels_.size()));
   }
   return 0;
 }
@@ -224,7 +234,9 @@ const std::vector<float>& Legs::SortedShares(Leg leg) const {
   return *sorted;
 }
 
-uint64_t Legs::CountMatching(Leg leg) const { return SortedShares(leg).size(); }
+uint64_t Legs::CountMatching(Leg leg) const {
+  return SortedShares(leg).size();
+}
 
 uint32_t Legs::RankOf(Leg leg, RowIndex row) const {
   const float share = Share(leg, row);

@@ -2,6 +2,7 @@
 // legs asked for that a row can have. Made once per request; used by one thread.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -25,16 +26,19 @@ class Legs {
   bool CanHave(Leg leg, space::RowIndex row) const {
     return asked(leg) && (leg != Leg::kVector || view_.row(row).has_vector);
   }
+  bool text_only() const {
+    return std::count(asked_.begin(), asked_.end(), true) == 1 && asked(Leg::kText);
+  }
   double weight(Leg leg) const { return question_.weights.of(leg); }
-  double WeightsOf(space::RowIndex row) const;           // Σ w over the legs it can have
-  float Share(Leg leg, space::RowIndex row) const;       // n
-  double Raw(Leg leg, space::RowIndex row) const;        // BM25, cosine, seconds, people, levels
-  float Direct(space::RowIndex row) const;               // F
-  uint64_t CountMatching(Leg leg) const;                 // rows with n > 0
+  double WeightsOf(space::RowIndex row) const;      // Σ w over the legs it can have
+  float Share(Leg leg, space::RowIndex row) const;  // n
+  double Raw(Leg leg, space::RowIndex row) const;   // BM25, cosine, seconds, people, levels
+  float Direct(space::RowIndex row) const;          // F
+  uint64_t CountMatching(Leg leg) const;            // rows with n > 0
   // 1 for the row with the highest n, equals sharing a rank; 0 when n is 0.
   uint32_t RankOf(Leg leg, space::RowIndex row) const;
 
-  const TextLeg* text() const { return text_.get(); }    // null: not asked for
+  const TextLeg* text() const { return text_.get(); }  // null: not asked for
   VectorLeg* vector() { return vector_.get(); }
   const VectorLeg* vector() const { return vector_.get(); }
   bool query_not_embedded() const { return query_not_embedded_; }
@@ -64,10 +68,10 @@ class Legs {
   const Question& question_;
   std::array<bool, kLegCount> asked_{};
   std::unique_ptr<TextLeg> text_;
-  std::vector<float> text_shares_;         // by row
+  std::vector<float> text_shares_;  // by row
   std::unique_ptr<VectorLeg> vector_;
-  std::vector<space::RowSet> people_;      // one set for each asked person
-  std::vector<space::RowSet> levels_;      // rows below each leading part of the asked place
+  std::vector<space::RowSet> people_;  // one set for each asked person
+  std::vector<space::RowSet> levels_;  // rows below each leading part of the asked place
   std::vector<space::RowIndex> liked_;
   bool query_not_embedded_ = false;
   mutable std::array<std::optional<std::vector<float>>, kLegCount> sorted_;

@@ -32,8 +32,7 @@ bool IsDescending(v1::ListRequest::Order order) {
 
 Result<v1::ListResponse> List(space::View& view, const v1::ListRequest& request) {
   RETURN_IF_ERROR(CheckOrder(request));
-  ASSIGN_OR_RETURN(const size_t size,
-                   ResolveLimit(request.page_size(), kDefaultPage, "page_size"));
+  ASSIGN_OR_RETURN(const size_t size, ResolveLimit(request.page_size(), kDefaultPage, "page_size"));
   ASSIGN_OR_RETURN(model::ResolvedFilter filter,
                    model::ResolveFilter(request.filter(), view.settings().time_zone()));
   PageToken token;
@@ -43,9 +42,9 @@ Result<v1::ListResponse> List(space::View& view, const v1::ListRequest& request)
   if (later_page) {
     ASSIGN_OR_RETURN(token, ParsePageToken(request.page_token(), token.request));
   }
-  ASSIGN_OR_RETURN(std::vector<Listed> listed,
-                   Collect(view, {std::move(filter)},
-                           later_page ? std::optional(token.pinned) : std::nullopt));
+  ASSIGN_OR_RETURN(
+      std::vector<Listed> listed,
+      Collect(view, {std::move(filter)}, later_page ? std::optional(token.pinned) : std::nullopt));
   v1::ListResponse reply;
   reply.set_count(listed.size());
   if (request.count_only()) return reply;
@@ -82,8 +81,8 @@ Result<std::vector<space::RowIndex>> NamedByCue(space::View& view, const v1::Cue
   v1::RecallRequest request;
   *request.mutable_cue() = cue;
   request.mutable_cue()->clear_max_results();
-  ASSIGN_OR_RETURN(const Question question,
-                   ResolveQuestion(view.space(), view.settings(), request, now));
+  ASSIGN_OR_RETURN(Question question, ResolveQuestion(view.space(), view.settings(), request, now));
+  question.depth = view.rows();  // all of them, not the best
   if (question.FilterOnly() && question.filters.size() < 2) {
     return Status(Reason::EMPTY_FILTER, "The cue asks for nothing, so it names everything.")
         .Expected("a cue with a condition")
@@ -104,13 +103,12 @@ Result<std::vector<std::string>> SelectForForget(space::View& view,
                                                  const v1::ForgetRequest& request,
                                                  model::UtcTime now) {
   Result<std::vector<space::RowIndex>> rows =
-      request.target_case() == v1::ForgetRequest::kFilter
-          ? NamedByFilter(view, request.filter())
-          : request.target_case() == v1::ForgetRequest::kPattern
-                ? NamedByCue(view, request.pattern(), now)
-                : Status(Reason::INVALID_REQUEST, "Neither a filter nor a cue is given.")
-                      .Expected("filter or pattern")
-                      .With("field", "target");
+      request.target_case() == v1::ForgetRequest::kFilter ? NamedByFilter(view, request.filter())
+      : request.target_case() == v1::ForgetRequest::kPattern
+          ? NamedByCue(view, request.pattern(), now)
+          : Status(Reason::INVALID_REQUEST, "Neither a filter nor a cue is given.")
+                .Expected("filter or pattern")
+                .With("field", "target");
   RETURN_IF_ERROR(rows.status());
   std::vector<std::string> ids;
   for (space::RowIndex row : *rows) {

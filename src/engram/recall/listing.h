@@ -1,7 +1,7 @@
 // Memories in a fixed order: what List and Reminisce page through. A later page shows the memories
 // as they were at the first page: one that was replaced meanwhile by its version of then, from the
-// log; one that was stored meanwhile not at all; one that was deleted meanwhile is gone. Used by one
-// thread.
+// log; one that was stored meanwhile not at all; one that was deleted meanwhile is gone. Used by
+// one thread.
 #pragma once
 
 #include <optional>
@@ -15,7 +15,7 @@ namespace engram::recall {
 struct Listed {
   space::RowIndex row;
   bool undated = false;
-  model::UtcTime time;             // start of the event
+  model::UtcTime time;  // start of the event
   uint64_t turn = 0;
   Sequence content;
   std::optional<v1::Episode> old;  // the version of the first page, when it is not the newest

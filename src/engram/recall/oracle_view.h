@@ -1,6 +1,6 @@
 // For tests: a view over episodes in plain vectors, without log, index or tail. Everything is
-// answered by looking at every episode, so it is slow and evidently right: what the real view has to
-// agree with, and a space that tests can fill in a line.
+// answered by looking at every episode, so it is slow and evidently right: what the real view has
+// to agree with, and a space that tests can fill in a line.
 #pragma once
 
 #include <algorithm>
@@ -153,7 +153,8 @@ class OracleView : public space::View {
     if (near.size() > limit) near.resize(limit);
     return near;
   }
-  Result<std::optional<float>> CosineOf(space::RowIndex row, std::span<const float> query) override {
+  Result<std::optional<float>> CosineOf(space::RowIndex row,
+                                        std::span<const float> query) override {
     if (!entries_[row].row.has_vector) return std::optional<float>();
     return std::optional(Cosine(row, query));
   }
@@ -162,9 +163,8 @@ class OracleView : public space::View {
     for (space::RowIndex row = 0; row < entries_.size(); ++row) {
       if (entries_[row].live && entries_[row].row.has_vector) rows.push_back(row);
     }
-    std::sort(rows.begin(), rows.end(), [&](auto a, auto b) {
-      return entries_[a].row.id_hash < entries_[b].row.id_hash;
-    });
+    std::sort(rows.begin(), rows.end(),
+              [&](auto a, auto b) { return entries_[a].row.id_hash < entries_[b].row.id_hash; });
     if (rows.size() > limit) rows.resize(limit);
     return rows;
   }

@@ -1,7 +1,7 @@
 // Pages: nothing twice, nothing skipped, also while others write.
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "engram/recall/corpus.h"
 #include "engram/recall/page_token.h"

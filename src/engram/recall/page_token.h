@@ -1,5 +1,5 @@
-// Where a list goes on. Opaque to clients, bound to the request that began the list, and pinning the
-// position and the clock of its first page. Pure.
+// Where a list goes on. Opaque to clients, bound to the request that began the list, and pinning
+// the position and the clock of its first page. Pure.
 //
 // Recall's order may move between pages, since a write changes how rare a word is. So its token
 // remembers which memories were shown, and the next page ranks what was there at the first page and
@@ -21,15 +21,15 @@
 namespace engram::recall {
 
 struct PageToken {
-  uint64_t request = 0;           // digest, see RequestOf
-  Sequence pinned;                // visible at the first page
-  model::UtcTime now;             // of the first page
-  std::vector<Sequence> shown;    // sorted
+  uint64_t request = 0;         // digest, see RequestOf
+  Sequence pinned;              // visible at the first page
+  model::UtcTime now;           // of the first page
+  std::vector<Sequence> shown;  // sorted
   // Key of the last memory shown, for lists in a fixed order.
   bool last_undated = false;
-  model::UtcTime last_time;       // start of its event time, or its distance in time
+  model::UtcTime last_time;  // start of its event time, or its distance in time
   uint64_t last_turn = 0;
-  Sequence last;                  // its content
+  Sequence last;  // its content
 };
 
 std::string Format(const PageToken& token);

@@ -1,8 +1,8 @@
 // What a user can count on (docs/recall.md), beyond the formula itself.
-#include <gtest/gtest.h>
-
 #include <map>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "engram/index/vectors.h"
 #include "engram/recall/brute_force.h"
@@ -237,8 +237,8 @@ TEST(BadLegTest, RandomVectorsDoNotDrownTheText) {
 TEST(NeighboursTest, ATurnWithoutTheWordsIsFoundBesideTheOneThatHasThem) {
   OracleView view(SmallSettings());
   const char* turns[] = {"Good morning, did you sleep well?", "Which train suits you best?",
-                         "The 8:15 to Munich, as always", "Fine, I shall pack tonight",
-                         "Do not forget the umbrella", "Never without it"};
+                         "The 8:15 to Munich, as always",     "Fine, I shall pack tonight",
+                         "Do not forget the umbrella",        "Never without it"};
   for (int i = 0; i < 6; ++i) {
     v1::Episode episode = MakeEpisode("t" + std::to_string(i), turns[i]);
     episode.set_session("chat");
@@ -246,8 +246,9 @@ TEST(NeighboursTest, ATurnWithoutTheWordsIsFoundBesideTheOneThatHasThem) {
     ASSERT_TRUE(view.Remember(episode, kTestNow).ok());
   }
   for (int i = 0; i < 60; ++i) {
-    ASSERT_TRUE(view.Remember(MakeEpisode("x" + std::to_string(i), "weather report number"),
-                              kTestNow).ok());
+    ASSERT_TRUE(
+        view.Remember(MakeEpisode("x" + std::to_string(i), "weather report number"), kTestNow)
+            .ok());
   }
   v1::RecallRequest request = TextRequest("train suits");
   request.set_explain(true);
@@ -273,7 +274,8 @@ TEST(NeighboursTest, ATurnWithoutTheWordsIsFoundBesideTheOneThatHasThem) {
 TEST(NeighboursTest, TheFilterSaysWhatComesBackNotWhatSpeaks) {
   OracleView view(SmallSettings());
   for (int i = 0; i < 2; ++i) {
-    v1::Episode episode = MakeEpisode("t" + std::to_string(i), i == 0 ? "the zebra question" : "yes");
+    v1::Episode episode =
+        MakeEpisode("t" + std::to_string(i), i == 0 ? "the zebra question" : "yes");
     episode.set_session("chat");
     episode.set_turn(i);
     episode.add_who(i == 0 ? "Anna" : "Ben");

@@ -12,8 +12,7 @@ constexpr size_t kMaxNameBytes = 1 << 10;
 
 Status CheckShare(float value, const char* field) {
   if (value >= 0 && value <= 1) return OkStatus();
-  return Status(Reason::INVALID_REQUEST,
-                std::string(field) + " is " + std::to_string(value) + ".")
+  return Status(Reason::INVALID_REQUEST, std::string(field) + " is " + std::to_string(value) + ".")
       .Expected("a number from 0 to 1")
       .With("field", field)
       .With("expected", "0 to 1")
@@ -47,7 +46,8 @@ Status CheckQuery(std::string_view space, const v1::SpaceSettings& settings,
   for (const std::string& id : query.like_ids()) RETURN_IF_ERROR(model::CheckId(id));
   if (query.embedding_size() == 0) return OkStatus();
   const std::string& model = query.embedding_model();
-  if (!model.empty() && !settings.embedding_model().empty() && model != settings.embedding_model()) {
+  if (!model.empty() && !settings.embedding_model().empty() &&
+      model != settings.embedding_model()) {
     return Status(Reason::MODEL_MISMATCH, "The query's embedding is of model '" + model +
                                               "', space '" + std::string(space) + "' holds '" +
                                               settings.embedding_model() + "'.")
@@ -147,9 +147,10 @@ Result<Question> ResolveQuestion(std::string_view space, const v1::SpaceSettings
     ASSIGN_OR_RETURN(question.around,
                      model::ResolveRange(meaning.query.around(), settings.time_zone()));
   }
-  const int32_t asked = request.max_results() != 0 ? request.max_results()
-                                                   : request.cue().max_results();
+  const int32_t asked =
+      request.max_results() != 0 ? request.max_results() : request.cue().max_results();
   ASSIGN_OR_RETURN(question.max_results, ResolveLimit(asked, kDefaultResults, "max_results"));
+  question.depth = question.max_results;
   ASSIGN_OR_RETURN(question.weights, ResolveWeights(settings, request));
   question.query = std::move(meaning.query);
   question.least_cosine = meaning.least_cosine;

@@ -12,7 +12,7 @@
 namespace engram::recall {
 
 inline constexpr size_t kDefaultResults = 10;
-inline constexpr size_t kMaxContext = 10;            // neighbours returned on each side
+inline constexpr size_t kMaxContext = 10;  // neighbours returned on each side
 inline constexpr size_t kMaxQueryBytes = 32 << 10;
 
 struct Question {
@@ -21,6 +21,7 @@ struct Question {
   std::optional<model::TimeInterval> around;
   Weights weights;
   size_t max_results = kDefaultResults;
+  size_t depth = kDefaultResults;  // so many of the best have to be right
   float min_relevance = 0;
   float no_match_below = 0;
   std::optional<float> least_cosine;

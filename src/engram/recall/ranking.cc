@@ -33,7 +33,7 @@ void Collect(const Question& question, Answer* answer) {
 // The best rows by what is known so far, and those that lend to them.
 std::vector<RowIndex> WorthKnowing(const space::View& view, const Question& question,
                                    std::vector<Ranked> candidates) {
-  const size_t count = std::max(kLeastCompleted, kCompletedPerResult * question.max_results);
+  const size_t count = std::max(kLeastCompleted, kCompletedPerResult * question.depth);
   if (candidates.size() > count) {
     const auto before = [&](const Ranked& a, const Ranked& b) {
       return Before(view, a, b) || (!Before(view, b, a) && a.row < b.row);
@@ -52,14 +52,14 @@ std::vector<RowIndex> WorthKnowing(const space::View& view, const Question& ques
 // In a large space not every cosine is known at first: takes those that can matter for the order
 // until none is missing.
 Status Refine(space::View& view, const Question& question, Answer* answer) {
-  size_t nearest = std::max(kLeastCompleted, kCompletedPerResult * question.max_results);
+  size_t nearest = std::max(kLeastCompleted, kCompletedPerResult * question.depth);
   for (;;) {
     answer->scores->Spread();
     Collect(question, answer);
     VectorLeg* vector = answer->legs->vector();
     if (vector == nullptr || !vector->partial()) return OkStatus();
     if (vector->Complete(WorthKnowing(view, question, answer->candidates))) continue;
-    if (answer->candidates.size() >= question.max_results) return OkStatus();
+    if (answer->candidates.size() >= question.depth) return OkStatus();
     nearest *= 4;  // never short: more may match
     RETURN_IF_ERROR(vector->Search(answer->passed, nearest));
   }
@@ -107,6 +107,12 @@ std::string IdOf(space::View& view, RowIndex row) {
   return facets.ok() ? std::move(facets->id) : std::string();
 }
 
+const std::string& Ids::Of(RowIndex row) {
+  const auto [place, is_new] = known_.try_emplace(row);
+  if (is_new) place->second = IdOf(view_, row);
+  return place->second;
+}
+
 namespace {
 
 // Sorts runs that are equal by everything else by their ids, which have to be read.
@@ -146,17 +152,12 @@ std::vector<Ranked> Best(space::View& view, std::vector<Ranked> candidates, size
   return candidates;
 }
 
-size_t RankOf(space::View& view, const std::vector<Ranked>& candidates, const Ranked& ranked) {
+size_t RankOf(const space::View& view, Ids* ids, const std::vector<Ranked>& candidates,
+              const Ranked& ranked) {
   size_t rank = 1;
-  std::string id;
   for (const Ranked& other : candidates) {
-    if (other.row == ranked.row) continue;
-    if (Before(view, other, ranked)) {
-      ++rank;
-    } else if (!Before(view, ranked, other)) {
-      if (id.empty()) id = IdOf(view, ranked.row);
-      if (IdOf(view, other.row) < id) ++rank;
-    }
+    if (other.row == ranked.row || Before(view, ranked, other)) continue;
+    if (Before(view, other, ranked) || ids->Of(other.row) < ids->Of(ranked.row)) ++rank;
   }
   return rank;
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engram/recall/scores.h"
@@ -19,7 +20,7 @@ struct Ranked {
 struct Answer {
   std::unique_ptr<Legs> legs;
   std::unique_ptr<Scores> scores;
-  space::RowSet passed;           // the filter
+  space::RowSet passed;  // the filter
   std::vector<Ranked> candidates;
   float best_relevance = 0;
 
@@ -36,9 +37,20 @@ Result<space::RowSet> SelectAll(space::View& view,
 bool Before(const space::View& view, const Ranked& a, const Ranked& b);
 // The id of a row; "" when it cannot be read.
 std::string IdOf(space::View& view, space::RowIndex row);
+// The same, read once.
+class Ids {
+ public:
+  explicit Ids(space::View& view) : view_(view) {}
+  const std::string& Of(space::RowIndex row);
+
+ private:
+  space::View& view_;
+  std::unordered_map<space::RowIndex, std::string> known_;
+};
 // The best `count`, in order.
 std::vector<Ranked> Best(space::View& view, std::vector<Ranked> candidates, size_t count);
 // 1 for the best of `candidates`, among which `row` is.
-size_t RankOf(space::View& view, const std::vector<Ranked>& candidates, const Ranked& ranked);
+size_t RankOf(const space::View& view, Ids* ids, const std::vector<Ranked>& candidates,
+              const Ranked& ranked);
 
 }  // namespace engram::recall

@@ -21,9 +21,9 @@ class Recaller {
       : view_(view), request_(request), now_(now) {}
 
   Result<v1::RecallResponse> Run() {
-    ASSIGN_OR_RETURN(question_,
-                     ResolveQuestion(view_.space(), view_.settings(), request_, now_));
+    ASSIGN_OR_RETURN(question_, ResolveQuestion(view_.space(), view_.settings(), request_, now_));
     RETURN_IF_ERROR(TakeToken());
+    question_.depth = question_.max_results + token_.shown.size();
     ASSIGN_OR_RETURN(answer_, AnswerQuestion(view_, question_, now_));
     Rank();
     FillPage();
@@ -97,8 +97,9 @@ class Recaller {
     std::sort(token_.shown.begin(), token_.shown.end());
     if (token_.shown.size() >= kMostPaged) {
       *reply_.add_warnings() =
-          MakeWarning("PAGES_END", "A recall goes on for 10,000 results at the most; there are "
-                                   "more. List reads them all.");
+          MakeWarning("PAGES_END",
+                      "A recall goes on for 10,000 results at the most; there are "
+                      "more. List reads them all.");
       return;
     }
     reply_.set_next_page_token(Format(token_));
@@ -122,9 +123,10 @@ class Recaller {
   void AddWarnings() {
     const Legs& legs = *answer_->legs;
     if (legs.query_not_embedded()) {
-      *reply_.add_warnings() = MakeWarning(
-          "QUERY_NOT_EMBEDDED", "The space holds vectors and the query has none, so only its words "
-                                "were looked for. Give query.embedding to use both.");
+      *reply_.add_warnings() =
+          MakeWarning("QUERY_NOT_EMBEDDED",
+                      "The space holds vectors and the query has none, so only its words "
+                      "were looked for. Give query.embedding to use both.");
     }
     if (legs.text() != nullptr && legs.text()->cut()) {
       *reply_.add_warnings() = MakeWarning(

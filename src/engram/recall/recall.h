@@ -12,7 +12,8 @@ namespace engram::recall {
 // Everything of RecallResponse but served_by and recall_time. Reasons: INVALID_CUE, INVALID_FILTER,
 // INVALID_TIME, DIMENSION_MISMATCH, MODEL_MISMATCH, PAGE_TOKEN_INVALID, TOO_LARGE,
 // UNIMPLEMENTED_FEATURE (as_of, pattern cues, reinforce).
-Result<engram::v1::RecallResponse> Recall(space::View& view, const engram::v1::RecallRequest& request,
+Result<engram::v1::RecallResponse> Recall(space::View& view,
+                                          const engram::v1::RecallRequest& request,
                                           model::UtcTime now);
 
 Result<engram::v1::ReminisceResponse> Reminisce(space::View& view,
@@ -25,7 +26,8 @@ Result<engram::v1::ListResponse> List(space::View& view, const engram::v1::ListR
 
 // Ids of all live memories that a filter, or a cue (those above min_relevance 0.3), names: what
 // Forget by filter or pattern means. EMPTY_FILTER for a filter that asks for nothing.
-Result<std::vector<std::string>> SelectForForget(space::View& view, const engram::v1::ForgetRequest& request,
+Result<std::vector<std::string>> SelectForForget(space::View& view,
+                                                 const engram::v1::ForgetRequest& request,
                                                  model::UtcTime now);
 
 }  // namespace engram::recall

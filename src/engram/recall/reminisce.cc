@@ -60,8 +60,8 @@ Status KeepTopic(space::View& view, const std::string& topic, model::UtcTime now
   v1::RecallRequest request;
   request.mutable_query()->set_text(topic);
   request.mutable_filter()->set_include_suppressed(true);
-  ASSIGN_OR_RETURN(const Question question,
-                   ResolveQuestion(view.space(), view.settings(), request, now));
+  ASSIGN_OR_RETURN(Question question, ResolveQuestion(view.space(), view.settings(), request, now));
+  question.depth = view.rows();  // all of them, not the best
   ASSIGN_OR_RETURN(const std::unique_ptr<Answer> answer, AnswerQuestion(view, question, now));
   space::RowSet about(view.rows());
   for (const Ranked& candidate : answer->candidates) {
@@ -89,13 +89,13 @@ void MeasureFrom(const space::View& view, model::UtcTime around, std::vector<Lis
 
 void AddVividness(v1::ReminisceResponse* reply) {
   if (reply->episodes().empty()) return;
-  const auto stated = std::count_if(
-      reply->episodes().begin(), reply->episodes().end(),
-      [](const v1::Episode& episode) { return episode.has_encoding_confidence(); });
-  *reply->mutable_recall_vividness() = ConfidenceAs(
-      static_cast<float>(stated) / static_cast<float>(reply->episodes_size()),
-      std::to_string(stated) + " of " + std::to_string(reply->episodes_size()) +
-          " episodes state how sure their writer was");
+  const auto stated =
+      std::count_if(reply->episodes().begin(), reply->episodes().end(),
+                    [](const v1::Episode& episode) { return episode.has_encoding_confidence(); });
+  *reply->mutable_recall_vividness() =
+      ConfidenceAs(static_cast<float>(stated) / static_cast<float>(reply->episodes_size()),
+                   std::to_string(stated) + " of " + std::to_string(reply->episodes_size()) +
+                       " episodes state how sure their writer was");
 }
 
 void AddEmotions(v1::ReminisceResponse* reply) {
@@ -179,16 +179,14 @@ Result<v1::ReminisceResponse> Reminisce(space::View& view, const v1::ReminisceRe
                          "leave as_of out; a filter on stored_time leaves out what came later");
   }
   RETURN_IF_ERROR(CheckCue(request));
-  ASSIGN_OR_RETURN(const size_t size,
-                   ResolveLimit(request.page_size(), kDefaultPage, "page_size"));
+  ASSIGN_OR_RETURN(const size_t size, ResolveLimit(request.page_size(), kDefaultPage, "page_size"));
   ASSIGN_OR_RETURN(PageToken token, TokenOf(view, request, now));
   ASSIGN_OR_RETURN(const std::vector<model::ResolvedFilter> filters, FiltersOf(view, request));
   const bool later_page = !request.page_token().empty();
   const bool newest_first = request.order() == v1::ReminisceRequest::ORDER_NEWEST_FIRST;
   const bool nearest_first = request.has_around_time();
-  ASSIGN_OR_RETURN(
-      std::vector<Listed> listed,
-      Collect(view, filters, later_page ? std::optional(token.pinned) : std::nullopt));
+  ASSIGN_OR_RETURN(std::vector<Listed> listed,
+                   Collect(view, filters, later_page ? std::optional(token.pinned) : std::nullopt));
   if (request.has_about_topic()) {
     RETURN_IF_ERROR(KeepTopic(view, request.about_topic(), token.now, &listed));
   }

@@ -10,7 +10,9 @@ namespace engram::recall {
 
 using space::RowIndex;
 
-std::string Percent(double share) { return std::to_string(std::lround(share * 100)) + " %"; }
+std::string Percent(double share) {
+  return std::to_string(std::lround(share * 100)) + " %";
+}
 
 std::string Digits2(double value) {
   char text[32];
@@ -37,8 +39,8 @@ v1::Memory MemoryOf(const v1::Episode& episode) {
   v1::Memory memory;
   memory.set_id(episode.id());
   *memory.mutable_embedding() = episode.embedding();
-  *memory.mutable_confidence() = ConfidenceAs(model::ConfidenceOf(episode),
-                                              episode.encoding_confidence().reasoning());
+  *memory.mutable_confidence() =
+      ConfidenceAs(model::ConfidenceOf(episode), episode.encoding_confidence().reasoning());
   *memory.mutable_created_at() = episode.stored().first_stored_at();
   memory.set_decay_rate(model::DecayRateOf(episode));
   memory.set_content(episode.what());
@@ -122,12 +124,16 @@ namespace {
 
 std::string LegInWords(Leg leg, float share) {
   switch (leg) {
-    case Leg::kText: return "holds " + Percent(share) + " of what the query's words say";
+    case Leg::kText:
+      return "holds " + Percent(share) + " of what the query's words say";
     case Leg::kVector:
       return "has a vector " + Percent(share) + " of the way from unrelated to the same";
-    case Leg::kTime: return "scores " + Digits2(share) + " for nearness in time";
-    case Leg::kPeople: return "has " + Percent(share) + " of the people asked for";
-    case Leg::kPlace: return "agrees with " + Percent(share) + " of the place asked for";
+    case Leg::kTime:
+      return "scores " + Digits2(share) + " for nearness in time";
+    case Leg::kPeople:
+      return "has " + Percent(share) + " of the people asked for";
+    case Leg::kPlace:
+      return "agrees with " + Percent(share) + " of the place asked for";
   }
   return "";
 }
@@ -163,8 +169,10 @@ v1::Warning UnreadableWarning(space::View& view, RowIndex row, const Status& sta
   const std::string name =
       id.empty() ? "at sequence " + ToString(view.row(row).content) : "'" + id + "'";
   return MakeWarning("RESULT_UNREADABLE",
-                     "Memory " + name + " was found but its entry cannot be read, so it is left "
-                     "out: " + status.message());
+                     "Memory " + name +
+                         " was found but its entry cannot be read, so it is left "
+                         "out: " +
+                         status.message());
 }
 
 }  // namespace engram::recall

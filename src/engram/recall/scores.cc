@@ -30,11 +30,17 @@ void Scores::Spread() {
   neighbours_.assign(rows, 0);
   strongest_.assign(rows, 0);
   sessions_.clear();
-  for (RowIndex row = 0; row < rows; ++row) {
-    if (!view_.Live(row)) continue;
-    direct_[row] = filter_only_ ? 1 : legs_.Direct(row);
-    if (!filter_only_ && direct_[row] > 0 && !view_.Suppressed(row)) Lend(row);
+  if (legs_.text_only()) {  // the usual case: most rows of a large space need no look
+    for (const auto& hit : legs_.text()->hits()) Match(hit.row);
+    return;
   }
+  for (RowIndex row = 0; row < rows; ++row) Match(row);
+}
+
+void Scores::Match(RowIndex row) {
+  if (!view_.Live(row)) return;
+  direct_[row] = filter_only_ ? 1 : legs_.Direct(row);
+  if (!filter_only_ && direct_[row] > 0 && !view_.Suppressed(row)) Lend(row);
 }
 
 // A row lends to its neighbours what they would take from it: being two steps apart is mutual.
@@ -102,8 +108,7 @@ Parts Scores::Of(RowIndex row) const {
         strongest = std::max(strongest, share.contribution);
       }
     }
-    parts.session =
-        static_cast<float>(question_.weights.session * BestOfSession(row).direct);
+    parts.session = static_cast<float>(question_.weights.session * BestOfSession(row).direct);
     parts.relevance = std::min(1.0f, std::max({parts.direct, strongest, parts.session}));
   }
   if (parts.matches()) AddPrior(row, &parts);

@@ -12,9 +12,9 @@
 namespace engram::recall {
 
 struct Parts {
-  float direct = 0;        // F
-  float neighbours = 0;    // what they lend
-  float session = 0;       // what the best of the session lends
+  float direct = 0;      // F
+  float neighbours = 0;  // what they lend
+  float session = 0;     // what the best of the session lends
   float activation = 0;
   float prior_factor = 1;
   float relevance = 0;
@@ -53,7 +53,7 @@ class Scores {
     float direct = 0;
     space::RowIndex row = 0;
   };
-  bool Speaks(space::RowIndex row) const { return view_.Live(row) && !view_.Suppressed(row); }
+  void Match(space::RowIndex row);
   void Lend(space::RowIndex row);
   Best BestOfSession(space::RowIndex row) const;
   void AddPrior(space::RowIndex row, Parts* parts) const;

@@ -90,8 +90,9 @@ float TextLeg::Share(const space::TextMatches::Hit& hit) const {
 
 const space::TextMatches::Hit* TextLeg::Find(space::RowIndex row) const {
   const auto& hits = matches_.hits;
-  const auto found = std::lower_bound(hits.begin(), hits.end(), row,
-                                      [](const auto& hit, space::RowIndex at) { return hit.row < at; });
+  const auto found =
+      std::lower_bound(hits.begin(), hits.end(), row,
+                       [](const auto& hit, space::RowIndex at) { return hit.row < at; });
   return found != hits.end() && found->row == row ? &*found : nullptr;
 }
 

@@ -74,11 +74,16 @@ Status Check(const Weights& weights) {
 
 std::string_view NameOf(Leg leg) {
   switch (leg) {
-    case Leg::kText: return "text";
-    case Leg::kVector: return "vector";
-    case Leg::kTime: return "time";
-    case Leg::kPeople: return "people";
-    case Leg::kPlace: return "place";
+    case Leg::kText:
+      return "text";
+    case Leg::kVector:
+      return "vector";
+    case Leg::kTime:
+      return "time";
+    case Leg::kPeople:
+      return "people";
+    case Leg::kPlace:
+      return "place";
   }
   return "";
 }

@@ -15,8 +15,8 @@ void Say(v1::WhyNot* why, std::string reason, std::string message) {
 }
 
 const Ranked* FindRow(const std::vector<Ranked>& ranked, RowIndex row) {
-  const auto found = std::find_if(ranked.begin(), ranked.end(),
-                                  [&](const Ranked& one) { return one.row == row; });
+  const auto found =
+      std::find_if(ranked.begin(), ranked.end(), [&](const Ranked& one) { return one.row == row; });
   return found != ranked.end() ? &*found : nullptr;
 }
 
@@ -60,7 +60,8 @@ Status WhyNot::OfRow(RowIndex row, v1::WhyNot* why) {
   if (const Ranked* candidate = FindRow(answer_.candidates, row)) {
     OfCandidate(*candidate, why);
   } else if (question_.least_cosine) {
-    Say(why, "FILTERED", "Its cosine is below the cue's similarity_threshold, or it has no vector.");
+    Say(why, "FILTERED",
+        "Its cosine is below the cue's similarity_threshold, or it has no vector.");
   } else {
     Say(why, "NO_MATCH", "Neither it nor a neighbour in its session matches.");
   }
@@ -83,15 +84,16 @@ void WhyNot::OfCandidate(const Ranked& candidate, v1::WhyNot* why) {
   *why->mutable_explanation() = Explain(view_, answer_, candidate);
   const std::string relevance = Digits2(candidate.parts.relevance);
   if (candidate.parts.relevance < question_.min_relevance) {
-    Say(why, "BELOW_MIN_RELEVANCE", "Its relevance is " + relevance + ", min_relevance is " +
-                                        Digits2(question_.min_relevance) + ".");
+    Say(why, "BELOW_MIN_RELEVANCE",
+        "Its relevance is " + relevance + ", min_relevance is " + Digits2(question_.min_relevance) +
+            ".");
   } else if (emptied_) {
     Say(why, "NO_MATCH_BELOW",
         "Its relevance is " + relevance + "; the best of the reply is " +
             Digits2(answer_.best_relevance) + ", no_match_below is " +
             Digits2(question_.no_match_below) + ".");
   } else {
-    const size_t rank = RankOf(view_, ranking_, candidate);
+    const size_t rank = RankOf(view_, &ids_, ranking_, candidate);
     why->set_rank(static_cast<uint32_t>(rank));
     Say(why, "RANKED",
         "It is number " + std::to_string(rank) + " of " + std::to_string(ranking_.size()) +
