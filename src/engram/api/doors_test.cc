@@ -2,6 +2,7 @@
 #include <thread>
 
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -53,9 +54,11 @@ class GrpcDoorTest : public testing::Test {
     grpc::Slice slice(bytes);
     grpc::ByteBuffer request(&slice, 1), response;
     grpc::ClientContext context;
-    grpc::internal::RpcMethod rpc(method.c_str(), grpc::internal::RpcMethod::NORMAL_RPC);
-    return grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(
-        channel_.get(), rpc, &context, request, &response);
+    std::promise<grpc::Status> status;
+    grpc::GenericStub(channel_).UnaryCall(&context, method, grpc::StubOptions(), &request,
+                                          &response,
+                                          [&](grpc::Status s) { status.set_value(std::move(s)); });
+    return status.get_future().get();
   }
 
   TestNode node_;
@@ -230,16 +233,26 @@ class Connection {
       at += static_cast<size_t>(n);
     }
   }
-  std::string ReadAll() {
+  // One reply, as long as it says that it is; the server may keep the connection.
+  std::string ReadReply() {
     std::string bytes;
     char buffer[4096];
-    for (ssize_t n = 0; (n = recv(socket_, buffer, sizeof buffer, 0)) > 0;) {
+    while (!Whole(bytes)) {
+      const ssize_t n = recv(socket_, buffer, sizeof buffer, 0);
+      if (n <= 0) break;
       bytes.append(buffer, static_cast<size_t>(n));
     }
     return bytes;
   }
 
  private:
+  static bool Whole(const std::string& bytes) {
+    const size_t body = bytes.find("\r\n\r\n");
+    const size_t length = bytes.find("Content-Length: ");
+    if (body == std::string::npos || length > body) return false;
+    return bytes.size() >= body + 4 + std::stoul(bytes.substr(length + 16));
+  }
+
   int socket_;
 };
 
@@ -256,7 +269,7 @@ class HttpDoorTest : public testing::Test {
   std::string Exchange(const std::string& bytes) {
     Connection connection(server_->port());
     connection.Send(bytes);
-    return connection.ReadAll();
+    return connection.ReadReply();
   }
   std::string Post(const std::string& path, const std::string& body, const std::string& more = "") {
     return Exchange("POST " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + more +
@@ -321,7 +334,7 @@ TEST(OpsDoorTest, IsThereBeforeAndAfterTheNode) {
   const auto get = [&](const std::string& path) {
     Connection connection((*ops)->port());
     connection.Send("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    return connection.ReadAll();
+    return connection.ReadReply();
   };
   EXPECT_THAT(get("/health/live"), HasSubstr("HTTP/1.1 200"));
   EXPECT_THAT(get("/health/startup"), HasSubstr("HTTP/1.1 503"));

@@ -125,7 +125,7 @@ TEST_F(HttpRouterTest, BadRequestsHaveAReasonEach) {
   EXPECT_EQ(reason(Send("GET", "/api/v1/memories?space=one", "", {{"x-memory-space", "two"}}), 400),
             "SPACE_CONFLICT");
   EXPECT_EQ(reason(Send("GET", "/api/v1/memories", "", {{"engram-at-least", "nonsense"}}), 400),
-            "TOKEN_FOREIGN");
+            "INVALID_REQUEST");
 }
 
 TEST_F(HttpRouterTest, TakesLinesInAndGivesLinesOut) {
