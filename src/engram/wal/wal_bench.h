@@ -22,7 +22,7 @@ struct WalBenchRow {
 struct WalBenchOptions {
   env::FileSystem* fs = &env::PosixFileSystem();
   std::string directory;  // emptied before and after
-  double seconds = 2;     // of each measurement
+  double seconds = 2;     // of each measurement, in five rounds
 };
 
 // One row after another: latency of one producer, then the rates of 8, 32 and 64 producers, for
