@@ -67,8 +67,8 @@ class GrpcServerImpl : public GrpcServer {
     const GrpcOptions& options = door_.options;
     if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
-    // gRPC refuses what is beyond this without a reason of ours, so it gets some room.
-    builder.SetMaxReceiveMessageSize(static_cast<int>(options.message_bytes * 2));
+    // What is beyond this gRPC refuses by itself, without a reason and after seconds.
+    builder.SetMaxReceiveMessageSize(static_cast<int>(options.message_bytes * 8));
     builder.SetMaxSendMessageSize(static_cast<int>(options.message_bytes * 2));
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
