@@ -29,7 +29,7 @@ Status Refused(const std::string& json) {
 TEST(JsonReadTest, ReadsTheShortNames) {
   const v1::Episode episode = Parsed(
       R"({"what":"Anna prefers the 8:15","who":["Anna"],"where":"Berlin","when":"2026-03-14",)"
-      R"("confidence":0.9,"tags":["travel"],"session":"chat-118","turn":7,"memory_type":"working"})");
+      R"("confidence":0.9,"tags":["travel"],"session":"c1","turn":7,"memory_type":"working"})");
   EXPECT_EQ(episode.what(), "Anna prefers the 8:15");
   EXPECT_EQ(episode.where_location(), "Berlin");
   EXPECT_EQ(episode.event_time().text(), "2026-03-14");
