@@ -10,6 +10,7 @@ using space::RowIndex;
 constexpr size_t kLeastCompleted = 200;
 constexpr size_t kCompletedPerResult = 20;
 constexpr int kSteps = 2;
+constexpr size_t kMostNamed = 10000;  // equals whose ids are read; beyond, the order of storing
 
 bool CosinePasses(const Question& question, const Legs& legs, RowIndex row) {
   if (!question.least_cosine) return true;
@@ -115,20 +116,25 @@ const std::string& Ids::Of(RowIndex row) {
 
 namespace {
 
-// Sorts runs that are equal by everything else by their ids, which have to be read.
+// Orders equals by their ids, which have to be read; too many of them by their storing.
+void SortEquals(space::View& view, std::vector<Ranked>::iterator first,
+                std::vector<Ranked>::iterator end) {
+  if (static_cast<size_t>(end - first) > kMostNamed) {
+    std::sort(first, end, [](const Ranked& a, const Ranked& b) { return a.row < b.row; });
+    return;
+  }
+  std::vector<std::pair<std::string, Ranked>> named;
+  for (auto one = first; one != end; ++one) named.emplace_back(IdOf(view, one->row), *one);
+  std::sort(named.begin(), named.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [id, one] : named) *first++ = one;
+}
+
 void SortTies(space::View& view, std::vector<Ranked>* sorted) {
-  for (size_t first = 0; first < sorted->size();) {
-    size_t end = first + 1;
-    while (end < sorted->size() && !Before(view, (*sorted)[first], (*sorted)[end])) ++end;
-    if (end - first > 1) {
-      std::vector<std::pair<std::string, Ranked>> named;
-      for (size_t i = first; i < end; ++i) {
-        named.emplace_back(IdOf(view, (*sorted)[i].row), (*sorted)[i]);
-      }
-      std::sort(named.begin(), named.end(),
-                [](const auto& a, const auto& b) { return a.first < b.first; });
-      for (size_t i = first; i < end; ++i) (*sorted)[i] = named[i - first].second;
-    }
+  for (auto first = sorted->begin(); first != sorted->end();) {
+    auto end = first + 1;
+    while (end != sorted->end() && !Before(view, *first, *end)) ++end;
+    if (end - first > 1) SortEquals(view, first, end);
     first = end;
   }
 }
@@ -155,9 +161,18 @@ std::vector<Ranked> Best(space::View& view, std::vector<Ranked> candidates, size
 size_t RankOf(const space::View& view, Ids* ids, const std::vector<Ranked>& candidates,
               const Ranked& ranked) {
   size_t rank = 1;
+  std::vector<RowIndex> equals;
   for (const Ranked& other : candidates) {
     if (other.row == ranked.row || Before(view, ranked, other)) continue;
-    if (Before(view, other, ranked) || ids->Of(other.row) < ids->Of(ranked.row)) ++rank;
+    if (Before(view, other, ranked)) {
+      ++rank;
+    } else {
+      equals.push_back(other.row);
+    }
+  }
+  const bool by_storing = equals.size() + 1 > kMostNamed;
+  for (const RowIndex other : equals) {
+    if (by_storing ? other < ranked.row : ids->Of(other) < ids->Of(ranked.row)) ++rank;
   }
   return rank;
 }

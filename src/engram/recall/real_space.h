@@ -93,6 +93,19 @@ class RealSpace {
     Close();
     space_ = Must(space::Space::Open(environment_, "test"));
   }
+  // Turns a bit of the log where it holds these bytes. Reopen first: then nothing is in memory.
+  void DamageLog(std::string_view bytes) {
+    const std::string directory = "/spaces/test/wal";
+    for (const std::string& name : Must(fs_.List(directory))) {
+      auto file = Must(fs_.Open(directory + "/" + name, env::OpenMode::kReadWrite));
+      std::string content(Must(file->Size()), 0);
+      ENGRAM_CHECK(Must(file->ReadAt(0, content.data(), content.size())) == content.size());
+      const size_t at = content.find(bytes);
+      if (at == std::string::npos) continue;
+      content[at] ^= 1;
+      ENGRAM_CHECK(file->WriteAt(at, {content.data() + at, 1}).ok());
+    }
+  }
   std::unique_ptr<space::View> View() { return Must(space_->NewView()); }
 
  private:

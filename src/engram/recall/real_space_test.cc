@@ -119,6 +119,32 @@ TEST(SplitBlindTest, AViewStaysAsItWas) {
   EXPECT_EQ(ask(), before);
 }
 
+TEST(RealSpaceTest, AnEntryThatCannotBeReadHidesNoOther) {
+  RealSpace space(SmallSettings());
+  Corpus corpus(9);
+  for (int i = 0; i < 20; ++i) {
+    v1::Episode episode = MakeEpisode("e" + std::to_string(i), "zebra number" + std::to_string(i));
+    corpus.AddVector(episode.mutable_embedding());
+    ASSERT_TRUE(space.Remember(episode, kTestNow).ok());
+  }
+  space.IndexAll();
+  space.Reopen();
+  space.DamageLog("zebra number7");
+  v1::RecallRequest request = TextRequest("zebra", 100);
+  corpus.AddVector(request.mutable_query()->mutable_embedding());
+  const auto reply = Recall(*space.View(), request, kTestNow);
+  ASSERT_TRUE(reply.ok()) << reply.status().ToString();
+  EXPECT_GE(reply->warnings_size(), 1);
+  for (const v1::Warning& warning : reply->warnings()) {
+    EXPECT_EQ(warning.reason(), "RESULT_UNREADABLE");
+  }
+  EXPECT_EQ(reply->memories_size() + reply->warnings_size(), 20) << "none is lost in silence";
+  const std::vector<std::string> ids = IdsOf(*reply);
+  for (int i = 0; i < 7; ++i) {
+    EXPECT_EQ(std::count(ids.begin(), ids.end(), "e" + std::to_string(i)), 1) << i;
+  }
+}
+
 TEST(RealSpaceTest, PagesAndForgetting) {
   RealSpace space(SmallSettings());
   for (int i = 0; i < 30; ++i) {

@@ -11,7 +11,7 @@
 
 namespace engram::recall {
 
-inline constexpr size_t kExactVectors = 8192;
+inline constexpr size_t kExactVectors = 4096;
 inline constexpr size_t kBackgroundSample = 256;
 inline constexpr size_t kBackgroundLeast = 8;
 

@@ -14,27 +14,31 @@ Result<std::vector<View::Near>> ViewImpl::Nearest(std::span<const float> query, 
   // Read before the scan: the scan sees this much at least.
   const index::IndexIdentity scanned = core_->vectors->identity();
   const auto wanted = [&](RowIndex row) { return keep.Has(row) && Live(row); };
-  std::vector<RowIndex> candidates;
+  // With the cosine by codes, for when the entry cannot be read: then it is found all the same, and
+  // reported where it would be shown.
+  std::vector<Near> candidates;
   const auto hits = core_->vectors->Nearest(query, limit, [&](Sequence content) {
     const auto row = Find(content);
     return row.has_value() && wanted(*row);
   });
   for (const index::VectorHit& hit : hits) {
-    if (hit.content <= scanned.sequence) candidates.push_back(*Find(hit.content));
+    if (hit.content <= scanned.sequence) candidates.push_back({*Find(hit.content), hit.cosine});
   }
   if (scanned.sequence < visible_.sequence) {
     RETURN_IF_ERROR(ForEachAfter(scanned, [&](const TailEntryPtr& entry) {
       const pb::StoreRecord* content = entry->content();
       if (content == nullptr || content->episode().embedding_size() == 0) return OkStatus();
       const auto row = Find(entry->sequence());
-      if (row.has_value() && wanted(*row)) candidates.push_back(*row);
+      if (row.has_value() && wanted(*row)) candidates.push_back({*row, 0});
       return OkStatus();
     }));
   }
   std::vector<Near> near;
-  for (const RowIndex row : candidates) {
-    ASSIGN_OR_RETURN(const auto cosine, CosineOf(row, query));
-    if (cosine.has_value()) near.push_back({row, *cosine});
+  for (const auto& [row, by_codes] : candidates) {
+    const auto cosine = CosineOf(row, query);
+    if (!cosine.ok() && cosine.status().code() != Code::DATA_LOSS) return cosine.status();
+    const std::optional<float> value = cosine.ok() ? *cosine : by_codes;
+    if (value.has_value()) near.push_back({row, *value});
   }
   std::sort(near.begin(), near.end(), [](const Near& a, const Near& b) {
     return a.cosine != b.cosine ? a.cosine > b.cosine : a.row < b.row;
