@@ -39,7 +39,10 @@ void Core::ApplyContent(const TailEntryPtr& entry, const pb::StoreRecord& record
   }
   const RowIndex row = rows->Append(RowOf(record, entry->sequence()));
   ++live;
-  if (rows->row(row).has_vector) ++live_vectors;
+  if (rows->row(row).has_vector) {
+    ++live_vectors;
+    last_vector_change_ = entry->sequence().value();
+  }
   if (record.created() && record.version() > 1) --deleted;
   if (!hidden) return;
   rows->SetSuppressed(row, true, entry->sequence());
@@ -61,7 +64,10 @@ void Core::End(Sequence content, Sequence by) {
   const auto row = rows->Find(content, rows->size());
   if (!row.has_value() || !rows->LiveAt(*row, by)) return;
   if (rows->SuppressedAt(*row, by)) --suppressed;
-  if (rows->row(*row).has_vector) --live_vectors;
+  if (rows->row(*row).has_vector) {
+    --live_vectors;
+    last_vector_change_ = by.value();
+  }
   --live;
   rows->Kill(*row, by);
 }
@@ -112,6 +118,55 @@ Epoch Core::EpochAt(Sequence sequence) const {
     if (begin.first <= sequence) epoch = begin.epoch;
   }
   return epoch;
+}
+
+namespace {
+
+// By id hash, the smallest first.
+std::vector<RowIndex> TakeVectorSample(const RowTable& table, size_t rows, Sequence visible,
+                                       size_t limit) {
+  using Candidate = std::pair<uint64_t, RowIndex>;
+  std::vector<Candidate> smallest;  // a heap, largest first
+  for (RowIndex row = 0; row < rows && limit > 0; ++row) {
+    const Row& facts = table.row(row);
+    if (!facts.has_vector || !table.LiveAt(row, visible)) continue;
+    const Candidate candidate{facts.id_hash, row};
+    if (smallest.size() == limit) {
+      if (!(candidate < smallest.front())) continue;
+      std::pop_heap(smallest.begin(), smallest.end());
+      smallest.pop_back();
+    }
+    smallest.push_back(candidate);
+    std::push_heap(smallest.begin(), smallest.end());
+  }
+  std::sort(smallest.begin(), smallest.end());
+  std::vector<RowIndex> sample;
+  for (const Candidate& candidate : smallest) sample.push_back(candidate.second);
+  return sample;
+}
+
+}  // namespace
+
+void Core::SetRows(std::shared_ptr<RowTable> table) {
+  MutexLock lock(sample_mutex_);
+  sample_ = Sample();
+  rows = std::move(table);
+}
+
+std::vector<RowIndex> Core::VectorSample(const RowTable& table, size_t rows, Sequence visible,
+                                         size_t limit) {
+  const uint64_t at = last_vector_change_.load();
+  const bool current = at <= visible.value();  // what changed later the view does not show
+  if (current) {
+    MutexLock lock(sample_mutex_);
+    if (sample_.table == &table && sample_.at == at && sample_.limit == limit) return sample_.rows;
+  }
+  std::vector<RowIndex> sample = TakeVectorSample(table, rows, visible, limit);
+  if (current) {
+    MutexLock lock(sample_mutex_);
+    sample_ = {&table, at, limit, sample};
+  }
+  return sample;
 }
 
 bool Core::TakeCharge(uint64_t bytes) {

@@ -128,6 +128,13 @@ class Core {
   // Epoch of an entry of the log.
   Epoch EpochAt(Sequence sequence) const;
 
+  // Under the shut gate, or at opening.
+  void SetRows(std::shared_ptr<RowTable> table) EXCLUDES(sample_mutex_);
+  // Up to `limit` rows with a vector that are live at `visible`, by id hash; kept while no vector
+  // comes or goes.
+  std::vector<RowIndex> VectorSample(const RowTable& table, size_t rows, Sequence visible,
+                                     size_t limit) EXCLUDES(sample_mutex_);
+
   // Takes from the space's and the node's bound; false when these are reached.
   bool TakeCharge(uint64_t bytes);
   void GiveCharge(uint64_t bytes);
@@ -147,6 +154,16 @@ class Core {
   void ApplyContent(const TailEntryPtr& entry, const pb::StoreRecord& record);
   void ApplyState(const TailEntryPtr& entry, const pb::UpdateRecord& record);
   void End(Sequence content, Sequence by);
+
+  struct Sample {
+    const RowTable* table = nullptr;
+    uint64_t at = 0;  // last_vector_change_ when it was taken
+    size_t limit = 0;
+    std::vector<RowIndex> rows;
+  };
+  std::atomic<uint64_t> last_vector_change_{0};  // sequence
+  Mutex sample_mutex_;
+  Sample sample_ GUARDED_BY(sample_mutex_);
 
   Mutex snapshots_mutex_;
   std::vector<Snapshots> spare_ GUARDED_BY(snapshots_mutex_);

@@ -142,7 +142,7 @@ class Forget : public Operation {
       const model::Change& change = group->entries.front()->change;
       FillWrite(change, outcome, now_.ToProto(), &reply);
     } else {
-      reply.mutable_write()->set_outcome(outcome);
+      *reply.mutable_write() = NothingWritten(core_, command_.options, outcome);
     }
     reply.set_reversible(!deletes_);
     done_(std::move(reply));
@@ -266,7 +266,7 @@ class Restore : public Operation {
     for (const std::string& id : missing_) reply.add_missing(id);
     const v1::WriteOutcome outcome =
         changed_.empty() ? v1::WRITE_OUTCOME_UNCHANGED : v1::WRITE_OUTCOME_UPDATED;
-    reply.mutable_write()->set_outcome(outcome);
+    *reply.mutable_write() = NothingWritten(core_, options_, outcome);
     if (group != nullptr) FillWrite(group->entries.front()->change, outcome, &reply);
     done_(std::move(reply));
   }

@@ -87,10 +87,13 @@ void Indexer::Run(const std::shared_ptr<Runner>& runner, bool delayed) {
 
 bool Indexer::RunSlice(Runner& runner) {
   const Result<bool> more = runner.follower->Step(core_.visible.Get().sequence);
+  const bool of_catalog = &runner == runners_[0].get();
   if (more.ok()) {
+    if (of_catalog) catalog_failures_ = 0;
     Reached(runner);
     return *more;
   }
+  if (of_catalog && more.status().reason() == Reason::IO) ++catalog_failures_;
   core_.Report("index_failed",
                std::string(runner.follower->name()) + ": " + more.status().message());
   for (const auto& shared : runners_) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -60,6 +61,8 @@ class Indexer {
   // Waits until all have reached `through`. False when the time is over first.
   bool WaitFor(Sequence through, env::Duration at_most);
   Sequence Slowest() const;
+  // The catalog's file fails again and again: it has to be opened anew.
+  bool stuck() const { return catalog_failures_.load() >= 3; }
 
  private:
   struct Runner;
@@ -72,6 +75,7 @@ class Indexer {
   Core& core_;
   const std::function<void(Sequence)> catalog_reached_;
   std::array<std::shared_ptr<Runner>, 3> runners_;
+  std::atomic<int> catalog_failures_{0};  // one after another, of the file
   Mutex moved_mutex_;
   std::condition_variable_any moved_;
 };

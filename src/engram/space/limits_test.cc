@@ -210,6 +210,38 @@ TEST(Disk, FullRefusesWritesAndServesReadsUntilThereIsRoom) {
   EXPECT_TRUE(Holds(*space, "b"));
 }
 
+TEST(Disk, TextThatFellOutOfTheTailIsReadFromTheLog) {
+  FaultyNode f;
+  f.node->environment.tail_bytes_max = 60'000;
+  auto space = *Space::Create(f.node->environment, "notes", SmallVectors());
+  env::Fault fault;
+  fault.operation = env::Operation::kWrite;
+  fault.path = "text.db";
+  fault.times = env::Fault::kForever;
+  f.faulty->Inject(fault);
+  const env::Instant stop = env::SystemClock().Now() + kLong;
+  for (int i = 0; i < 400;) {
+    auto reply =
+        Remember(*space, MakeEpisode("id" + std::to_string(i % 300), "train " + std::to_string(i)));
+    if (reply.ok()) ++i;
+    ASSERT_TRUE(reply.ok() || reply.status().reason() == Reason::OVERLOADED);
+    ASSERT_LT(env::SystemClock().Now(), stop) << f.node->observer.Events();
+  }
+  const auto hits = [&] {
+    auto view = *space->NewView();
+    auto matches = view->SearchText(std::vector<std::string>{"train"});
+    EXPECT_TRUE(matches.ok()) << matches.status().ToString();
+    EXPECT_EQ(matches->documents, 300u);
+    EXPECT_EQ(matches->mean_length, 5.0) << "train, number, year, month, day";
+    return matches->hits.size();
+  };
+  EXPECT_LT(space->GetStatus()->indexed_through().at("text"), 10u);
+  EXPECT_EQ(hits(), 300u);
+  f.faulty->Heal();
+  ASSERT_TRUE(space->WaitIndexed(kLong)) << f.node->observer.Events();
+  EXPECT_EQ(hits(), 300u);
+}
+
 TEST(Disk, AFailedSyncPoisonsTheSpaceUntilItIsOpenedAgain) {
   FaultyNode f;
   auto registry = *Registry::Start(f.node->environment, {});

@@ -281,7 +281,7 @@ Status SpaceImpl::LoadRows() {
   core_.deleted = counts.deleted;
   core_.live_vectors = counts.vectors;
   core_.deleted_before_open = counts.deleted > 0;
-  core_.rows = std::move(rows);
+  core_.SetRows(std::move(rows));
   const index::IndexIdentity at = snapshot->identity();
   core_.tail.Reset(at.sequence);
   writer_.CatalogReached(at.sequence);

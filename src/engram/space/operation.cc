@@ -96,6 +96,14 @@ v1::WriteResult ResultOf(const Core& core, Position position, v1::WriteOutcome o
   return result;
 }
 
+v1::WriteResult NothingWritten(const Core& core, const v1::WriteOptions& options,
+                               v1::WriteOutcome outcome) {
+  if (!options.validate_only()) return ResultOf(core, core.visible.Get(), outcome);
+  v1::WriteResult result;
+  result.set_outcome(outcome);
+  return result;
+}
+
 void FillStored(const pb::StoreRecord& record, Position position, v1::StoredInfo* stored) {
   stored->set_version(record.version());
   stored->set_sequence(position.sequence.value());

@@ -83,6 +83,9 @@ std::shared_ptr<Group> Later(std::shared_ptr<Group> a, std::shared_ptr<Group> b)
 
 // What a reply says of an entry.
 v1::WriteResult ResultOf(const Core& core, Position position, v1::WriteOutcome outcome);
+// Of a call that found nothing to write: what it found is visible. Of validate_only: no position.
+v1::WriteResult NothingWritten(const Core& core, const v1::WriteOptions& options,
+                               v1::WriteOutcome outcome);
 void FillStored(const pb::StoreRecord& record, Position position, v1::StoredInfo* stored);
 
 }  // namespace engram::space

@@ -67,7 +67,7 @@ class RememberBatch : public Operation {
       const model::Change& last = group->entries.back()->change;
       FillWrite(last, Overall(), reply.mutable_write());
     } else {
-      reply.mutable_write()->set_outcome(Overall());
+      *reply.mutable_write() = NothingWritten(core_, options_, Overall());
     }
     done_(std::move(reply));
   }

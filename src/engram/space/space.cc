@@ -116,7 +116,7 @@ bool SpaceImpl::Idle() const {
 }
 
 bool SpaceImpl::NeedsReopening() const {
-  return core_.gate.closed() || core_.log->state().poisoned;
+  return core_.gate.closed() || core_.log->state().poisoned || indexer_.stuck();
 }
 
 void SpaceImpl::FillCounts(v1::SpaceStatus* status) {

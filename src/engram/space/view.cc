@@ -102,23 +102,7 @@ Result<std::optional<IdLookup>> ViewImpl::FindId(std::string_view id) {
 }
 
 std::vector<RowIndex> ViewImpl::VectorSample(size_t limit) const {
-  using Candidate = std::pair<uint64_t, RowIndex>;
-  std::vector<Candidate> smallest;  // a heap, largest first
-  for (RowIndex row = 0; row < row_count_; ++row) {
-    const Row& facts = rows_->row(row);
-    if (!facts.has_vector || !Live(row)) continue;
-    const Candidate candidate{facts.id_hash, row};
-    if (smallest.size() == limit && (limit == 0 || !(candidate < smallest.front()))) continue;
-    smallest.push_back(candidate);
-    std::push_heap(smallest.begin(), smallest.end());
-    if (smallest.size() <= limit) continue;
-    std::pop_heap(smallest.begin(), smallest.end());
-    smallest.pop_back();
-  }
-  std::sort(smallest.begin(), smallest.end());
-  std::vector<RowIndex> sample;
-  for (const Candidate& candidate : smallest) sample.push_back(candidate.second);
-  return sample;
+  return core_->VectorSample(*rows_, row_count_, visible_.sequence, limit);
 }
 
 Result<internal::v1::StoreRecord> ViewImpl::Load(RowIndex row) {
