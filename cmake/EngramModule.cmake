@@ -1,8 +1,9 @@
 # engram_module(name DEPS a b LINK targets TEST_LINK targets)
 #
-# One folder of src/engram: a static library engram_<name> of every .cc that is not a test,
-# a fuzzer or a main; a link test that loads the library whole with nothing but its declared dependencies,
-# so that an undeclared use fails; and one test program <name>_test of its *_test.cc files.
+# One folder of src/engram: a static library engram_<name> of every .cc that is not a test, a
+# fuzzer or a main; a link test that loads the library whole with nothing but its declared
+# dependencies, so that an undeclared use fails; and one test program <name>_test of its
+# *_test.cc files.
 include(GoogleTest)
 
 function(engram_module name)

@@ -1,14 +1,17 @@
 #include "engram/base/hash.h"
 
-#include <isa-l/crc.h>
 #include <utility>
+
+#include <isa-l/crc.h>
 #include <xxhash.h>
 
 #include "engram/base/check.h"
 
 namespace engram {
 namespace {
-XXH3_state_t* State(void* state) { return static_cast<XXH3_state_t*>(state); }
+XXH3_state_t* State(void* state) {
+  return static_cast<XXH3_state_t*>(state);
+}
 }  // namespace
 
 uint32_t Crc32c(ByteView bytes, uint32_t crc_so_far) {
@@ -33,17 +36,23 @@ Digester::Digester() : state_(XXH3_createState()) {
   ENGRAM_CHECK(state_ != nullptr);
   Reset();
 }
-Digester::~Digester() { XXH3_freeState(State(state_)); }
+Digester::~Digester() {
+  XXH3_freeState(State(state_));
+}
 Digester::Digester(Digester&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
 Digester& Digester::operator=(Digester&& other) noexcept {
   std::swap(state_, other.state_);
   return *this;
 }
-void Digester::Add(ByteView bytes) { XXH3_128bits_update(State(state_), bytes.data(), bytes.size()); }
+void Digester::Add(ByteView bytes) {
+  XXH3_128bits_update(State(state_), bytes.data(), bytes.size());
+}
 Digest128 Digester::Get() const {
   XXH128_hash_t hash = XXH3_128bits_digest(State(state_));
   return {hash.high64, hash.low64};
 }
-void Digester::Reset() { XXH3_128bits_reset(State(state_)); }
+void Digester::Reset() {
+  XXH3_128bits_reset(State(state_));
+}
 
 }  // namespace engram

@@ -14,7 +14,9 @@ constexpr std::array<ReasonInfo, kReasonCount> kReasons = {{
 
 }  // namespace
 
-const ReasonInfo& InfoOf(Reason reason) { return kReasons.at(static_cast<size_t>(reason)); }
+const ReasonInfo& InfoOf(Reason reason) {
+  return kReasons.at(static_cast<size_t>(reason));
+}
 
 std::optional<Reason> ReasonFromName(std::string_view name) {
   for (const ReasonInfo& info : kReasons) {

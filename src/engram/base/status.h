@@ -112,13 +112,15 @@ class [[nodiscard]] Status {
   std::shared_ptr<const Rep> rep_;
 };
 
-inline Status OkStatus() { return Status(); }
+inline Status OkStatus() {
+  return Status();
+}
 
 // A T or an error.
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                                  // NOLINT
+  Result(T value) : value_(std::move(value)) {}                                        // NOLINT
   Result(Status status) : status_(std::move(status)) { ENGRAM_CHECK(!status_.ok()); }  // NOLINT
 
   bool ok() const { return value_.has_value(); }
@@ -151,8 +153,8 @@ class [[nodiscard]] Result {
 #define ENGRAM_CONCAT(a, b) ENGRAM_CONCAT_(a, b)
 
 // RETURN_IF_ERROR(expr): expr is a Status; leaves the function with it unless it is OK.
-#define RETURN_IF_ERROR(expr)                            \
-  do {                                                   \
+#define RETURN_IF_ERROR(expr)                                                                  \
+  do {                                                                                         \
     if (::engram::Status engram_status_ = (expr); !engram_status_.ok()) return engram_status_; \
   } while (0)
 

@@ -36,8 +36,12 @@ struct Position {
   auto operator<=>(const Position&) const = default;
 };
 
-inline std::string ToString(Sequence sequence) { return std::to_string(sequence.value()); }
-inline std::string ToString(Epoch epoch) { return std::to_string(epoch.value()); }
+inline std::string ToString(Sequence sequence) {
+  return std::to_string(sequence.value());
+}
+inline std::string ToString(Epoch epoch) {
+  return std::to_string(epoch.value());
+}
 
 }  // namespace engram
 

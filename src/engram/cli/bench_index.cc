@@ -12,8 +12,7 @@ Status BenchIndex(const BenchOptions& options) {
   std::filesystem::create_directories(directory);
   index::CatalogMeasureOptions catalog;
   catalog.rows = 300'000 * options.scale / 100;
-  ASSIGN_OR_RETURN(const auto rows,
-                   index::MeasureCatalog(env::SystemClock(), directory, catalog));
+  ASSIGN_OR_RETURN(const auto rows, index::MeasureCatalog(env::SystemClock(), directory, catalog));
   for (const index::Measurement& row : rows) {
     PrintRow({row.name, row.value, row.unit, row.ratio, row.against});
   }
