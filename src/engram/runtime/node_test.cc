@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "engram/env/memory_file_system.h"
+#include "engram/model/episode.h"
 
 namespace engram::runtime {
 namespace {
@@ -75,6 +76,14 @@ TEST_F(NodeTest, GoldenIdentityBytes) {
   std::string bytes = *env::ReadWholeFile(fs_, "/data/node.meta");
   ASSERT_EQ(bytes.size(), 8u + 4 + 16 + 16 + 4 + 4);
   EXPECT_EQ(bytes.substr(0, 12), std::string("ENGRNODE\x01\0\0\0", 12));
+}
+
+TEST_F(NodeTest, ADeletedSpaceTakesItsSeriesAlong) {
+  auto node = Start();
+  ASSERT_TRUE(node->spaces().Create("notes", model::WithDefaults({})).ok());
+  EXPECT_THAT(node->ExposeMetrics(), HasSubstr("memory_space=\"notes\""));
+  ASSERT_TRUE(node->spaces().Delete("notes").ok());
+  EXPECT_THAT(node->ExposeMetrics(), testing::Not(HasSubstr("memory_space=\"notes\"")));
 }
 
 TEST_F(NodeTest, CountsWhatGoesToDisk) {

@@ -94,6 +94,13 @@ void SpaceMetrics::OnOpened(const std::string& space, const Status& status, env:
     obs::LogStatus(obs::Level::kError, "space_not_opened", status, {{"space", space}});
 }
 
+void SpaceMetrics::OnDeleted(const std::string& space) {
+  metrics_.ForgetSpace(space);
+  MutexLock lock(mutex_);
+  auto node = spaces_.extract(space);
+  if (!node.empty()) deleted_.push_back(std::move(node.mapped()));
+}
+
 wal::LogObserver* SpaceMetrics::LogObserverFor(const std::string& space) {
   return &Of(space);
 }

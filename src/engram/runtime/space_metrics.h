@@ -22,6 +22,7 @@ class SpaceMetrics : public space::SpaceObserver {
   void OnEvent(const std::string& space, std::string_view event, std::string_view detail) override;
   void OnUse(bool open) override;
   void OnOpened(const std::string& space, const Status& status, env::Duration took) override;
+  void OnDeleted(const std::string& space) override;
   wal::LogObserver* LogObserverFor(const std::string& space) override;
 
  private:
@@ -34,6 +35,8 @@ class SpaceMetrics : public space::SpaceObserver {
   Mutex mutex_;
   // Kept for the life of the node: a closed space may be opened again.
   std::map<std::string, std::unique_ptr<OneSpace>> spaces_ GUARDED_BY(mutex_);
+  // Of deleted spaces: their logs may still be closing.
+  std::vector<std::unique_ptr<OneSpace>> deleted_ GUARDED_BY(mutex_);
 };
 
 }  // namespace engram::runtime

@@ -112,6 +112,7 @@ class RegistryImpl : public Registry {
       (void)(*space)->Close();  // what was not closed cleanly is removed as well
     }
     RETURN_IF_ERROR(Remove(id));
+    if (environment_.observer != nullptr) environment_.observer->OnDeleted(id);
     MutexLock lock(mutex_);
     if (slot->space != nullptr) --open_;
     slot->space = nullptr;

@@ -60,6 +60,8 @@ class SpaceObserver {
   virtual void OnOpened(const std::string& space, const Status& status, env::Duration took) {
     (void)space, (void)status, (void)took;
   }
+  // A space is gone for good; one of the same name would be another.
+  virtual void OnDeleted(const std::string& space) { (void)space; }
   virtual wal::LogObserver* LogObserverFor(const std::string& space) = 0;  // may be null
 };
 
