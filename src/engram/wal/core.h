@@ -131,7 +131,7 @@ class Core : public std::enable_shared_from_this<Core> {
   // core_life.cc
   Status WriteMeta(SpaceMeta meta) REQUIRES(mutex_);
   Status LeaveCleanEnd() REQUIRES(mutex_);
-  void WaitIdle(MutexLock& lock) REQUIRES(mutex_);
+  void WaitIdle() REQUIRES(mutex_);
   bool Writable() const REQUIRES(mutex_) { return poisoned_.ok() && damage_.ok() && !closed_; }
 
   // truncate.cc

@@ -348,5 +348,27 @@ TEST(Damage, IndexFilesAreDerived) {
   }
 }
 
+TEST(Damage, AfterACleanCloseTheFirstReadDoesNotGoThroughTheSegment) {
+  env::MemoryFileSystem memory;
+  env::FaultyFileSystem fs(memory);
+  Bench bench(&fs);
+  bench.options.segment_bytes = 8u << 20;
+  auto log = bench.Create();
+  ASSERT_TRUE(Begin(*log).ok());
+  for (int i = 0; i < 800; ++i) Put(*log, Bytes(i, 3300));
+  ASSERT_TRUE(log->Close().ok());
+  log = bench.Open();
+  const uint64_t reads = fs.Count(env::Operation::kRead);
+  EXPECT_EQ(log->Read(Sequence(500))->payload, Bytes(498, 3300));
+  EXPECT_LE(fs.Count(env::Operation::kRead) - reads, 4u);
+  // And it stays right when the log goes on and is killed.
+  ASSERT_TRUE(Begin(*log).ok());
+  for (int i = 0; i < 100; ++i) Put(*log, Bytes(i, 3300));
+  log.reset();
+  log = bench.Open();
+  EXPECT_EQ(log->Read(Sequence(500))->payload, Bytes(498, 3300));
+  EXPECT_EQ(log->Read(Sequence(900))->payload, Bytes(97, 3300));
+}
+
 }  // namespace
 }  // namespace engram::wal

@@ -121,6 +121,11 @@ Status Segment::BuildIndex() {
   return OkStatus();
 }
 
+bool Segment::IndexIsWhole() {
+  MutexLock lock(index_mutex_);
+  return index_whole_;
+}
+
 Status Segment::WriteIndex(Position last, uint32_t last_crc) {
   IndexFile file;
   {

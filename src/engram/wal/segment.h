@@ -56,7 +56,8 @@ class Segment {
   void Note(Sequence sequence, uint64_t offset) EXCLUDES(index_mutex_);
   void SetIndex(SparseIndex index) EXCLUDES(index_mutex_);
   Result<std::optional<SparseIndex::Point>> Floor(Sequence sequence) EXCLUDES(index_mutex_);
-  // Writes the .idx file of a sealed segment, whose last entry is given. Not synced: it is derived.
+  bool IndexIsWhole() EXCLUDES(index_mutex_);
+  // Writes the .idx file of a segment, whose last entry is given. Not synced: it is derived.
   Status WriteIndex(Position last, uint32_t last_crc) EXCLUDES(index_mutex_);
   // Forgets everything at or beyond `offset`, after a truncation.
   void CutIndex(uint64_t offset) EXCLUDES(index_mutex_);

@@ -13,7 +13,7 @@ Status Core::TruncateAfter(Sequence last) {
   RETURN_IF_ERROR(Refusal());
   if (last >= end_.sequence) return OkStatus();
   cutting_ = true;
-  WaitIdle(lock);
+  WaitIdle();
   Status status = Refusal().reason() == Reason::RECOVERING ? Rewind(last) : Refusal();
   cutting_ = false;
   if (!status.ok() && poisoned_.ok()) Poison(status);
