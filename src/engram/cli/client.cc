@@ -4,9 +4,8 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "engram/api/errors.h"
 #include "engram/v1/service.grpc.pb.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 
 namespace engram::cli {
@@ -21,43 +20,15 @@ Status Unreachable(const std::string& servers, const std::string& why) {
       .Example("engram serve");
 }
 
-// The text of an error is its four parts as Status::ToString writes them; take them apart again.
-Status FromText(Reason reason, const std::string& text) {
-  auto cut = [&text](const std::string& label) {
-    const size_t at = text.find("\n  " + label + ": ");
-    if (at == std::string::npos) return std::string();
-    const size_t from = at + label.size() + 5;
-    size_t to = std::string::npos;
-    for (const char* next : {"\n  Expected: ", "\n  Suggestion: ", "\n  Example: "}) {
-      to = std::min(to, text.find(next, from));
-    }
-    return text.substr(from, to == std::string::npos ? to : to - from);
-  };
-  return Status(reason, text.substr(0, text.find("\n  ")))
-      .Expected(cut("Expected"))
-      .Suggest(cut("Suggestion"))
-      .Example(cut("Example"));
-}
-
 Status FromGrpc(const grpc::Status& status, const std::string& servers) {
-  google::rpc::Status rich;
-  google::rpc::ErrorInfo info;
-  if (rich.ParseFromString(status.error_details())) {
-    for (const auto& detail : rich.details()) {
-      if (!detail.UnpackTo(&info)) continue;
-      Status result = FromText(ReasonFromName(info.reason()).value_or(Reason::INVALID_REQUEST),
-                               status.error_message());
-      for (const auto& [key, value] : info.metadata()) result = std::move(result).With(key, value);
-      return result;
-    }
-  }
-  if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+  const bool answered = !status.error_details().empty();
+  if (!answered && status.error_code() == grpc::StatusCode::UNAVAILABLE) {
     return Unreachable(servers, status.error_message());
   }
-  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+  if (!answered && status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
     return Unreachable(servers, "the time given for the call is over");
   }
-  return Status(Reason::INVALID_REQUEST, status.error_message());
+  return api::DecodeError(status.error_code(), status.error_message(), status.error_details());
 }
 
 std::vector<std::string> Split(const std::string& list) {
