@@ -19,7 +19,7 @@ SLEEP_SECONDS = 0.2  # between two looks at a state that a test waits for with a
 
 # In pieces, so that this file does not find itself.
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
-MACHINE_PATH = re.compile(r"(?<![\w.])/(wo" r"rk|ro" r"ot|home/(?!you\b|engram\b)\w+)/")
+MACHINE_PATH = re.compile(r"(?<![\w.])/(ro" r"ot|home/(?!you\b|engram\b)\w+)/")
 CPP_SLEEP = re.compile(r"\bsleep_(for|until)\b|\bu?sleep\s*\(|\bnanosleep\b")
 PY_SLEEP = re.compile(r"\btime\.sleep\(([^)]*)\)")
 NOT_A_FUNCTION = re.compile(
@@ -143,13 +143,13 @@ def self_test():
         "sleep in code": ({"a.cc": "std::this_thread::sleep_for(x);\n"}, None),
         "sleep in Python": ({"tests/a.py": "time.sleep(5)\n"}, "a test that sleeps"),
         "look again soon": ({"tests/a.py": "time.sleep(0.05)\n"}, None),
-        "machine": ({"a.md": "see /wo" + "rk/x\n"}, "a path of one machine"),
+        "machine": ({"a.md": "see /ho" + "me/ann/x\n"}, "a path of one machine"),
         "unfed": ({"src/engram/obs/metrics.def": "ENGRAM_METRIC(kA,\nENGRAM_METRIC(kB,\n",
                    "src/engram/api/a.cc": "F(Metric::kA);\n",
                    "src/engram/obs/b.cc": "F(Metric::kB);\n"}, "nobody feeds kB"),
         "fed": ({"src/engram/obs/metrics.def": "ENGRAM_METRIC(kA,\n",
                  "src/engram/api/a.cc": "F(Metric::kA);\n"}, None),
-        "anybody's home": ({"a.md": "see /home/you/x and a/work/b\n"}, None),
+        "anybody's home": ({"a.md": "see /home/you/x and a/src/b\n"}, None),
     }, check)
 
 
