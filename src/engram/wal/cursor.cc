@@ -62,6 +62,7 @@ Result<bool> LogCursor::Step(std::optional<record::Entry>* entry) {
     case ReadOutcome::Kind::kRecord:
       return Take(outcome.record, entry);
     case ReadOutcome::Kind::kBad:
+      if (PassOver(outcome)) return false;
       return Damage(outcome.why);
     case ReadOutcome::Kind::kEnd:
     case ReadOutcome::Kind::kZeros:
@@ -69,6 +70,17 @@ Result<bool> LogCursor::Step(std::optional<record::Entry>* entry) {
   }
   RETURN_IF_ERROR(NextSegment());
   return false;
+}
+
+// On the way to an entry, one before it whose payload alone is damaged does not stand in the way:
+// the damage is reported, and the header says where to go on.
+bool LogCursor::PassOver(const ReadOutcome& bad) {
+  const record::EntryHeader& header = bad.record.header;
+  const bool on_the_way = record::IsNumbered(header.type) && header.sequence < position_;
+  if (!on_the_way || !Join(bad.record, &join_).ok()) return false;
+  (void)Damage(bad.why);
+  offset_ = bad.record.end();
+  return true;
 }
 
 Result<bool> LogCursor::Take(const Record& record, std::optional<record::Entry>* entry) {

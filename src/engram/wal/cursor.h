@@ -22,6 +22,7 @@ class LogCursor : public Cursor, private ByteSource {
   Status Seek();
   // Goes on by one record. True when `*entry` was filled with an entry at or beyond the position.
   Result<bool> Step(std::optional<record::Entry>* entry);
+  bool PassOver(const ReadOutcome& bad);
   Result<bool> Take(const Record& record, std::optional<record::Entry>* entry);
   Status NextSegment();
   Status Damage(const Status& why);

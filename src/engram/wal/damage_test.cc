@@ -146,6 +146,28 @@ TEST(Damage, EntriesBehindDamageAreStillServed) {
   EXPECT_EQ(bad, 1);
 }
 
+TEST(Damage, AnEntryWithADamagedPayloadIsPassedOver) {
+  const auto fs = KilledLog(6, 150, 64u << 10);
+  const std::string path = LastSegmentPath(*fs);
+  const std::string third = Bytes(2, 150);
+  const size_t at = env::ReadWholeFile(*fs, path)->find(third);
+  ASSERT_NE(at, std::string::npos);
+  ASSERT_TRUE(env::FlipStoredBit(*fs, path, (at + 5) * 8).ok());
+  Bench bench(fs.get());
+  auto log = Log::Open(bench.options);
+  ASSERT_TRUE(log.ok()) << log.status().ToString();
+  EXPECT_TRUE((*log)->state().read_only);
+  int damaged = 0;
+  for (uint64_t sequence = 1; sequence <= 7; ++sequence) {
+    const auto entry = (*log)->Read(Sequence(sequence));
+    if (entry.ok()) continue;
+    ++damaged;
+    EXPECT_EQ(entry.status().reason(), Reason::CHECKSUM_MISMATCH);
+    EXPECT_EQ(entry.status().metadata().at("sequence"), std::to_string(sequence));
+  }
+  EXPECT_EQ(damaged, 1);
+}
+
 TEST(Damage, TheLogCutAtEveryByte) {
   const auto good = KilledLog(6, 150, 64u << 10);
   const std::string path = LastSegmentPath(*good);

@@ -86,7 +86,11 @@ Result<ReadOutcome> ReadRecord(ByteSource& source, uint64_t offset) {
   const size_t size = kHeaderSize + header->payload_size;
   ASSIGN_OR_RETURN(bytes, source.View(offset, size));
   const ByteView payload = bytes.substr(std::min(bytes.size(), kHeaderSize));
-  if (Status status = record::CheckPayload(*header, payload); !status.ok()) return Bad(status);
+  if (Status status = record::CheckPayload(*header, payload); !status.ok()) {
+    ReadOutcome bad = Bad(std::move(status));
+    if (payload.size() == header->payload_size) bad.record = {offset, *header, payload};
+    return bad;
+  }
   return ReadOutcome{ReadOutcome::Kind::kRecord, {offset, *header, payload}, OkStatus()};
 }
 

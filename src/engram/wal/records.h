@@ -50,7 +50,7 @@ struct Record {
 struct ReadOutcome {
   enum class Kind { kRecord, kEnd, kZeros, kBad };
   Kind kind = Kind::kEnd;
-  Record record;  // kRecord
+  Record record;  // kRecord; kBad, when only the payload is: header and size are good
   Status why;     // kBad
 };
 
