@@ -43,6 +43,7 @@ crash: $(BUILD)/build.ninja  ## kill -9 under load, CYCLES=50 times
 	@cmake --build $(BUILD) -j $(JOBS)
 	@tests/crash/kill_cycles.py $(BUILD)/engram --cycles $(or $(CYCLES),50)
 
+sanitize: export TSAN_OPTIONS = suppressions=$(CURDIR)/tools/tsan.supp
 sanitize: setup  ## unit tests under address, undefined and thread sanitizers
 	@for p in asan-ubsan tsan; do \
 	  [ -f build/$$p/build.ninja ] || cmake --preset $$p || exit 1; \
