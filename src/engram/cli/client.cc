@@ -31,6 +31,13 @@ Status FromGrpc(const grpc::Status& status, const std::string& servers) {
   return api::DecodeError(status.error_code(), status.error_message(), status.error_details());
 }
 
+// No connection was made, so nobody has seen the request. A connection that broke later says
+// something else: there the request may have been carried out.
+bool NeverConnected(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE &&
+         status.error_message().starts_with("failed to connect");
+}
+
 std::vector<std::string> Split(const std::string& list) {
   std::vector<std::string> parts;
   for (size_t from = 0; from <= list.size();) {
@@ -63,9 +70,7 @@ struct Client::Impl {
       grpc::ClientContext context;
       context.set_deadline(Deadline());
       status = call(channels[current], &context);
-      const bool reached =
-          status.error_code() != grpc::StatusCode::UNAVAILABLE || !status.error_details().empty();
-      if (reached) return status;
+      if (!NeverConnected(status)) return status;
       current = (current + 1) % channels.size();
     }
     return status;

@@ -34,7 +34,8 @@ void PrintCounts(const ImportCounts& counts, const ImportTotals& totals) {
   std::printf("%s\n", json.dump().c_str());
 }
 
-// Reads, sends, and says what became of it. Exit 1 when something was refused or skipped.
+// Reads, sends, and says what became of it. Exit 1 when something was refused, or
+// when nothing could be read.
 int RunImport(Context& context, const std::string& unit, const Read& read) {
   Progress progress(unit, 0);
   ImporterOptions options;
@@ -60,7 +61,7 @@ int RunImport(Context& context, const std::string& unit, const Read& read) {
   if (totals.refused > 0) {
     Note(Grouped(totals.refused) + " refused, the first: " + importer.first_refusal().ToString());
   }
-  return totals.refused + counts->skipped > 0 && totals.stored() == 0 ? 1 : 0;
+  return totals.refused > 0 || (counts->skipped > 0 && totals.stored() == 0) ? 1 : 0;
 }
 
 Result<ImportCounts> ReadLines(const std::string& path, const EpisodeSink& sink) {
