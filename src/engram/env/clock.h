@@ -6,18 +6,12 @@
 #include <chrono>
 #include <cstdint>
 
+#include "engram/base/instant.h"
+
 namespace engram::env {
 
-using Duration = std::chrono::nanoseconds;
-
-// A point of monotonic time (CLOCK_BOOTTIME: it goes on while the machine sleeps), in nanoseconds
-// since an arbitrary start. Only differences mean anything.
-struct Instant {
-  int64_t ns = 0;
-  auto operator<=>(const Instant&) const = default;
-  Instant operator+(Duration d) const { return {ns + d.count()}; }
-  Duration operator-(Instant other) const { return Duration(ns - other.ns); }
-};
+using engram::Duration;
+using engram::Instant;
 
 class Clock {
  public:

@@ -191,7 +191,7 @@ Status SpaceImpl::ReadSettings() {
 
 Status SpaceImpl::CheckNotDeleted() {
   // A deletion is the last word of a space; a Checkpoint may stand behind it.
-  Sequence at = core_.log->acknowledged_end();
+  Sequence at = core_.log->committed_end();
   for (int i = 0; i < 2 && !at.is_zero(); ++i, at = at.prev()) {
     const auto entry = core_.log->Read(at);
     if (!entry.ok() || entry->header.type != record::EntryType::kSpaceSettings) continue;
@@ -209,7 +209,7 @@ std::string SpaceImpl::IndexPath(const char* name) const {
 bool SpaceImpl::Follows(const index::IndexIdentity& identity) {
   if (identity.sequence.is_zero()) return true;
   if (identity.incarnation != core_.incarnation) return false;
-  if (identity.sequence > core_.log->acknowledged_end()) return false;
+  if (identity.sequence > core_.log->committed_end()) return false;
   const auto entry = core_.log->IdentityAt(identity.sequence);
   return entry.ok() && entry->has_value() &&
          **entry == wal::EntryIdentity{identity.epoch, identity.sequence, identity.header_crc};
@@ -239,7 +239,7 @@ Status SpaceImpl::OpenIndexes() {
 
 Result<bool> SpaceImpl::ReadRest(std::vector<TailEntryPtr>* entries) {
   const Sequence from = core_.catalog->identity().sequence.next();
-  const Sequence end = core_.log->acknowledged_end();
+  const Sequence end = core_.log->committed_end();
   if (from.value() + kReplayEntries <= end.value()) return false;
   const std::unique_ptr<wal::Cursor> cursor = core_.log->NewCursor(from);
   size_t bytes = 0;
@@ -257,7 +257,7 @@ Status SpaceImpl::CatchUpCatalog(const std::function<void(uint64_t, uint64_t)>& 
   std::vector<TailEntryPtr> rest;
   ASSIGN_OR_RETURN(const bool little, ReadRest(&rest));
   if (little && progress == nullptr) return OkStatus();
-  const Sequence end = core_.log->acknowledged_end();
+  const Sequence end = core_.log->committed_end();
   const std::unique_ptr<Follower> follower = MakeCatalogFollower(core_);
   core_.tail.Reset(end);  // the follower reads the log itself
   for (bool more = true; more;) {

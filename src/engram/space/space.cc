@@ -139,7 +139,7 @@ Result<v1::SpaceStatus> SpaceImpl::GetStatus() {
   status.set_log_start(core_.log->first().value());
   status.set_log_end(core_.log->end().value());
   status.set_durable_through(core_.log->durable_end().value());
-  status.set_committed_through(core_.log->acknowledged_end().value());
+  status.set_committed_through(core_.log->committed_end().value());
   status.set_episodes(core_.live.load());
   status.set_suppressed(core_.suppressed.load());
   status.set_deleted(core_.deleted.load());

@@ -42,6 +42,13 @@ class Core : public std::enable_shared_from_this<Core> {
   Result<Sequence> Append(std::vector<Draft> drafts, DurableCallback done);
   Result<Sequence> AppendAndWait(std::vector<Draft> drafts, DurableCallback done);
 
+  // As a copy of another log (core_replica.cc).
+  Status Promise(Epoch epoch);
+  Status AppendReceived(std::span<const record::BatchRecord> records, DurableCallback done);
+  void SetCommit(Sequence commit);
+  Log::Floors floors();
+  Status SetFloors(const Log::Floors& floors);
+
   // Reading (core_read.cc).
   Result<std::optional<EntryIdentity>> IdentityAt(Sequence sequence);
   std::shared_ptr<Segment> SegmentOf(Sequence sequence);
@@ -58,10 +65,10 @@ class Core : public std::enable_shared_from_this<Core> {
 
   EntryIdentity end_identity();
   Sequence durable_end();
-  Sequence acknowledged_end();
+  Sequence committed_end();
   Epoch epoch();
   Epoch promised();
-  std::vector<EpochBegin> history();
+  History history();
   Incarnation incarnation() const { return incarnation_; }
   uint64_t bytes();
   size_t segments();
@@ -149,7 +156,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::condition_variable_any changed_;  // leadership, completion and timers come to rest
   std::optional<SpaceMetaFile> meta_ GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Segment>> segments_ GUARDED_BY(mutex_);
-  std::vector<EpochBegin> history_ GUARDED_BY(mutex_);
+  History history_ GUARDED_BY(mutex_);
   std::vector<Event> events_ GUARDED_BY(mutex_);  // of recovery, told by Start
 
   // Where the next entry goes.
@@ -179,7 +186,7 @@ class Core : public std::enable_shared_from_this<Core> {
   uint64_t synced_offset_ GUARDED_BY(mutex_) = 0;
   uint64_t marked_offset_ GUARDED_BY(mutex_) = 0;   // what its newest mark claims
   uint64_t entries_offset_ GUARDED_BY(mutex_) = 0;  // where its last entry ends
-  std::atomic<uint64_t> acknowledged_;
+  std::atomic<uint64_t> committed_;
   std::atomic<uint64_t> generation_{0};
 
   DiskGate gate_ GUARDED_BY(mutex_);

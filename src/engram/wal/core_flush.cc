@@ -110,7 +110,7 @@ void Core::NoteFlushed(const GroupPtr& group, bool synced) {
   } else if (options_.fsync_mode == FsyncMode::kTimer) {
     ArmSyncTimer();
   }
-  acknowledged_.store(group->last.sequence.value(), std::memory_order_release);
+  committed_.store(group->last.sequence.value(), std::memory_order_release);
   std::string spare = tail_.Trim(pending_.empty() ? nullptr : pending_.front().get());
   if (spare.capacity() > spare_.capacity() && spare.capacity() <= kLargestSpare) {
     spare_ = std::move(spare);

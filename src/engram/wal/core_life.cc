@@ -35,7 +35,7 @@ Core::Core(const LogOptions& options, Recovered recovered)
       synced_offset_(recovered.offset),
       marked_offset_(recovered.marked),
       entries_offset_(recovered.offset),
-      acknowledged_(recovered.end.sequence.value()),
+      committed_(recovered.end.sequence.value()),
       gate_(options_),
       checkpoints_(recovered.end.sequence),
       damage_(std::move(recovered.damage)) {}
@@ -186,8 +186,8 @@ Sequence Core::durable_end() {
   MutexLock lock(mutex_);
   return durable_.sequence;
 }
-Sequence Core::acknowledged_end() {
-  return Sequence(acknowledged_.load(std::memory_order_acquire));
+Sequence Core::committed_end() {
+  return Sequence(committed_.load(std::memory_order_acquire));
 }
 Epoch Core::epoch() {
   MutexLock lock(mutex_);
@@ -197,7 +197,7 @@ Epoch Core::promised() {
   MutexLock lock(mutex_);
   return std::max(epoch_, meta_ ? meta_->meta().promised : Epoch());
 }
-std::vector<EpochBegin> Core::history() {
+History Core::history() {
   MutexLock lock(mutex_);
   return history_;
 }

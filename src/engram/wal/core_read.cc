@@ -32,7 +32,7 @@ Chunk Core::FindInTail(const Segment& segment, uint64_t offset) {
 }
 
 Sequence Core::ReadableThrough(ReadThrough through) {
-  if (through == ReadThrough::kAcknowledged) return acknowledged_end();
+  if (through == ReadThrough::kCommitted) return committed_end();
   MutexLock lock(mutex_);
   return end_.sequence;
 }
@@ -68,7 +68,7 @@ Result<std::optional<EntryIdentity>> Core::IdentityAt(Sequence sequence) {
 }
 
 Sequence Core::first() {
-  LogCursor cursor(shared_from_this(), Sequence(1), ReadThrough::kAcknowledged);
+  LogCursor cursor(shared_from_this(), Sequence(1), ReadThrough::kCommitted);
   const auto entry = cursor.Next();
   return entry.ok() && *entry ? (*entry)->header.sequence : Sequence(1);
 }

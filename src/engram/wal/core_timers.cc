@@ -122,7 +122,7 @@ void Core::CheckpointCatchUp() {
     std::vector<uint32_t> here;
     Sequence begin = segment->first();
     bool found = false;
-    const auto cursor = NewCursor(begin, ReadThrough::kAcknowledged);
+    const auto cursor = NewCursor(begin, ReadThrough::kCommitted);
     while (true) {
       auto entry = cursor->Next();
       if (!entry.ok() || !*entry || (*entry)->header.sequence > through) break;

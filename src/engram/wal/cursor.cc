@@ -36,6 +36,10 @@ Result<std::optional<record::Entry>> LogCursor::Next() {
   }
 }
 
+Result<bool> LogCursor::NextRecord(std::string*, Shipped*) {
+  return Status(Reason::UNSUPPORTED_VERSION, "shipping");
+}
+
 Status LogCursor::Seek() {
   chunk_ = {};
   segment_ = core_->SegmentOf(position_);

@@ -14,6 +14,7 @@ class LogCursor : public Cursor, private ByteSource {
  public:
   LogCursor(std::shared_ptr<Core> core, Sequence from, ReadThrough through);
   Result<std::optional<record::Entry>> Next() override;
+  Result<bool> NextRecord(std::string* bytes, Shipped* what) override;
   Sequence position() const override { return position_; }
 
  private:

@@ -193,7 +193,7 @@ ModeResult InMode(FsyncMode mode, bool wait_for_timer) {
     bench.executor.RunAll();
   }
   ModeResult result{fs.Count(Operation::kSync) - before, 0, log->durable_end(),
-                    log->acknowledged_end()};
+                    log->committed_end()};
   const auto left = memory.CrashClone(env::LoseAll);
   Bench again(left.get());
   result.left = ReadAll(*again.Open()).size();

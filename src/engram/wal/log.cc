@@ -21,13 +21,22 @@ class LogOnCore : public Log {
   Result<Sequence> AppendAndWait(std::vector<Draft> drafts, DurableCallback done) override {
     return core_->AppendAndWait(std::move(drafts), std::move(done));
   }
+  Status Promise(Epoch epoch) override { return core_->Promise(epoch); }
+  Status AppendReceived(std::span<const record::BatchRecord> records,
+                        DurableCallback done) override {
+    return core_->AppendReceived(records, std::move(done));
+  }
+  void SetCommit(Sequence commit) override { core_->SetCommit(commit); }
+  Floors floors() const override { return core_->floors(); }
+  Status SetFloors(const Floors& floors) override { return core_->SetFloors(floors); }
+  EntryIdentity end_identity() const override { return core_->end_identity(); }
   Sequence end() const override { return core_->end_identity().sequence; }
   Sequence durable_end() const override { return core_->durable_end(); }
-  Sequence acknowledged_end() const override { return core_->acknowledged_end(); }
+  Sequence committed_end() const override { return core_->committed_end(); }
   Sequence first() const override { return core_->first(); }
   Epoch epoch() const override { return core_->epoch(); }
   Epoch promised() const override { return core_->promised(); }
-  std::vector<EpochBegin> history() const override { return core_->history(); }
+  History history() const override { return core_->history(); }
   Incarnation incarnation() const override { return core_->incarnation(); }
   uint64_t bytes() const override { return core_->bytes(); }
   size_t segments() const override { return core_->segments(); }

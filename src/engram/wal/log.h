@@ -25,6 +25,7 @@
 #include "engram/env/entropy.h"
 #include "engram/env/executor.h"
 #include "engram/env/file_system.h"
+#include "engram/record/batch.h"
 #include "engram/record/entry.h"
 #include "engram/wal/space_meta.h"
 
@@ -64,6 +65,8 @@ struct LogOptions {
   uint64_t max_unsynced_bytes = 64u << 20;  // appended and on its way: beyond it OVERLOADED
   uint64_t tail_bytes = 1u << 20;           // of what is written, kept in memory for followers
   env::Duration idle_mark_delay = std::chrono::milliseconds(100);
+  // True on a single node: what is durable is committed. False: SetCommit says what is.
+  bool commit_is_durable = true;
 };
 
 struct Draft {
@@ -82,8 +85,8 @@ struct EntryIdentity {
 // The first call with an error says what the append met; OK means durable as the fsync mode has it.
 using DurableCallback = std::function<void(const Status&)>;
 
-// How far a cursor goes: to acknowledged_end, or to end (what may not be durable yet).
-enum class ReadThrough { kAcknowledged, kAppended };
+// How far a cursor goes: to committed_end, or to end (what may not be durable yet).
+enum class ReadThrough { kCommitted, kAppended };
 
 class Cursor;
 
@@ -117,17 +120,45 @@ class Log {
     return AppendAndWait(std::move(drafts), nullptr);
   }
 
+  // ---- replication ----
+  // No epoch below `epoch` is begun or received from now on. Durable on return; nothing happens
+  // when it was promised before. Appends as a primary need BeginEpoch again.
+  virtual Status Promise(Epoch epoch) = 0;
+  // Appends records of another copy's log as they are: numbered entries and Holes that continue
+  // this log, as record::SplitBatch gives them. All or none; `done` as in Append. Epochs never fall
+  // and are not above promised(). SEQUENCE_GAP when they do not join by sequence,
+  // CORRUPTION_DETECTED when the chain does not; STALE_EPOCH; and as Append. A Checkpoint among
+  // them is compared with this log's own digest (observer event "digest_differs").
+  virtual Status AppendReceived(std::span<const record::BatchRecord> records,
+                                DurableCallback done) = 0;
+  // Commit is known to have reached `commit` (at most end(); rises only, but for TruncateAfter).
+  // Written into the next SyncMark, and into space.meta at a clean close.
+  virtual void SetCommit(Sequence commit) = 0;
+  struct Floors {
+    Sequence tombstone;
+    Position compaction;
+    Epoch begun_epoch;  // of a log begun at 1: under which epoch and tombstone floor
+    Sequence begun_floor;
+  };
+  virtual Floors floors() const = 0;
+  // Durable on return.
+  virtual Status SetFloors(const Floors& floors) = 0;
+
   // What is appended; what is synced (in modes timer and none: really synced, not merely written).
   virtual Sequence end() const = 0;
   virtual Sequence durable_end() const = 0;
-  // Last entry that callbacks have been (or are about to be) told of: the visible end on one node.
-  virtual Sequence acknowledged_end() const = 0;
+  virtual EntryIdentity end_identity() const = 0;
+  // What readers may see. With commit_is_durable: the last entry that callbacks have been (or are
+  // about to be) told of. Else what SetCommit said; after opening the greatest of the commit hint
+  // and the marks that were read, at most end().
+  virtual Sequence committed_end() const = 0;
   virtual Sequence first() const = 0;  // 1, or what compaction left first
   virtual Epoch epoch() const = 0;     // newest in the log
   // The greatest epoch that was ever promised or begun, also by a crash between the two: a new
   // one is above it.
   virtual Epoch promised() const = 0;
-  virtual std::vector<EpochBegin> history() const = 0;
+  // Every EpochStart, further ones of the same epoch too; the newest 1,000.
+  virtual History history() const = 0;
   virtual Incarnation incarnation() const = 0;
   virtual uint64_t bytes() const = 0;  // of all segments
   virtual size_t segments() const = 0;
@@ -139,11 +170,11 @@ class Log {
   // Entries from `from` on, in order (live tail from memory).
   virtual std::unique_ptr<Cursor> NewCursor(Sequence from, ReadThrough through) = 0;
   std::unique_ptr<Cursor> NewCursor(Sequence from) {
-    return NewCursor(from, ReadThrough::kAcknowledged);
+    return NewCursor(from, ReadThrough::kCommitted);
   }
 
   // Cuts everything above `last` (see docs/wal-format.md, rewind). The cut suffix is saved to
-  // quarantine first.
+  // quarantine first. Commit is lowered to `last` when it was above.
   virtual Status TruncateAfter(Sequence last) = 0;
 
   struct State {
@@ -162,6 +193,15 @@ class Cursor {
   // The next entry as far as ReadThrough allows; nullopt at the end for now. Holes are skipped.
   // CORRUPTION_DETECTED and CHECKSUM_MISMATCH name file, offset and sequence.
   virtual Result<std::optional<record::Entry>> Next() = 0;
+  // The next numbered entry or Hole as it lies in the log, appended to `bytes`; false at the end
+  // for now. Not to be mixed with Next on one cursor. A Hole that begins before the position is
+  // trimmed to it.
+  struct Shipped {
+    Sequence first, last;  // equal for an entry
+    uint32_t crc = 0;      // identity of `last`
+    Epoch epoch;
+  };
+  virtual Result<bool> NextRecord(std::string* bytes, Shipped* what) = 0;
   // Sequence that Next would return at the earliest.
   virtual Sequence position() const = 0;
 };

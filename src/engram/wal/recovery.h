@@ -31,7 +31,7 @@ struct Recovered {
   uint64_t offset = 0;                             // where the last segment ends
   uint64_t marked = 0;                             // how far its marks prove it to be synced
   uint64_t allocated = 0;                          // size of its file
-  std::vector<EpochBegin> history;
+  History history;
   bool clean = false;         // it was closed in order; nothing was scanned
   Status damage;              // not OK: open read-only
   std::vector<Event> events;  // for LogObserver::OnEvent

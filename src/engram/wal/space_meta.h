@@ -13,15 +13,12 @@
 #include "engram/base/status.h"
 #include "engram/base/types.h"
 #include "engram/env/file_system.h"
+#include "engram/record/history.h"
 
 namespace engram::wal {
 
-// An epoch of the history, and the sequence of its EpochStart.
-struct EpochBegin {
-  Epoch epoch;
-  Sequence first;
-  bool operator==(const EpochBegin&) const = default;
-};
+using record::EpochBegin;
+using record::History;
 
 inline constexpr uint32_t kMetaVersion = 1;
 inline constexpr uint64_t kMetaSlotSize = 32u << 10;
@@ -47,9 +44,9 @@ struct SpaceMeta {
   std::optional<CleanEnd> clean_end;
   Sequence tombstone_floor;
   Position compaction_floor;
-  Epoch begun_epoch;                // of a log begun at 1: under which epoch
-  Sequence begun_floor;             // and tombstone floor
-  std::vector<EpochBegin> history;  // rising; the newest 1,000
+  Epoch begun_epoch;     // of a log begun at 1: under which epoch
+  Sequence begun_floor;  // and tombstone floor
+  History history;       // the newest 1,000
   bool operator==(const SpaceMeta&) const = default;
 };
 

@@ -27,7 +27,7 @@ TEST_F(Rewound, EverythingAboveIsGoneAndInQuarantine) {
     ASSERT_TRUE(log->TruncateAfter(Sequence(last)).ok());
     EXPECT_EQ(log->end(), Sequence(last));
     EXPECT_EQ(log->durable_end(), Sequence(last));
-    EXPECT_EQ(log->acknowledged_end(), Sequence(last));
+    EXPECT_EQ(log->committed_end(), Sequence(last));
     EXPECT_EQ(ReadAll(*log).size(), last);
     EXPECT_EQ(log->AppendAndWait(One("x")).status().reason(), Reason::WAL_FAILED);
     ASSERT_TRUE(Begin(*log).ok());
