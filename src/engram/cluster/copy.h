@@ -1,0 +1,296 @@
+// The protocol of one copy of one space, in any role: following, standing for primary, leading.
+// It decides; it does nothing itself: Step takes what happened and returns what is to be done, in
+// order (effects.h). It reads no clock, owns no thread, and does no input or output, so that a
+// simulation drives the very code that serves. Rules and their reasons: docs/protocol.md.
+//
+// Owned by runtime's runner of the space (or by a test); not thread-safe.
+//
+// Invariants (CheckInvariants, called after every step in tests and in simulation):
+//   the promise never falls, and nothing is said in an epoch below it; commit never falls but by a
+//   rewind inside a stated loss; commit <= replicated end in a `replicated` space; a primary counts
+//   every member of the set that the store may know of; an acknowledgement says only what is
+//   durable; no entry is appended under a leader whose verdict was not carried out.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "engram/base/instant.h"
+#include "engram/base/prng.h"
+#include "engram/base/status.h"
+#include "engram/cluster/effects.h"
+#include "engram/cluster/store.h"
+#include "engram/replication/mutant.h"
+
+namespace engram::cluster {
+
+struct CopyOptions {
+  std::vector<std::string> nodes = {};  // configured names, by place from 0
+  size_t me = 0;
+  Member self = {};
+  bool local_space = false;  // its durability is `local`: commit is the primary's own durable end
+  uint32_t min_in_sync = 2;
+  Duration shrink_after = std::chrono::milliseconds(1500);  // without progress: not counted on
+  Duration resend_after = std::chrono::seconds(1);          // without progress: begin again
+  Duration stand_after = std::chrono::seconds(1);           // once fenced, before asking anew
+  uint64_t window_bytes = 16u << 20;  // sent and not acknowledged, per replica
+  uint64_t batch_bytes = 1u << 20;
+  uint64_t catch_up_batch_bytes = 4u << 20;
+  replication::Mutant mutant = replication::Mutant::kNone;
+};
+
+// ---- what happened ----
+struct Tick {};
+struct PeerUp {
+  size_t peer;
+  Incarnation incarnation = {};  // of the node
+};
+struct PeerDown {
+  size_t peer;
+};
+struct Received {
+  size_t peer;
+  replication::Message message = {};
+};
+// The log's end or its durable end moved. `records`: EpochStarts among what was appended.
+struct LogMoved {
+  Position end = {};
+  uint32_t end_crc = 0;
+  Sequence durable = {};
+  std::vector<SpaceRecord> records = {};
+};
+struct Rewound {
+  Position end = {};
+  uint32_t end_crc = 0;
+};
+// The Begin of an Effects was appended (and, for a new epoch, synced).
+struct Begun {
+  SpaceRecord record = {};  // with its place
+  Position end = {};
+  uint32_t end_crc = 0;
+  Sequence durable = {};
+};
+struct Shipped {
+  size_t peer;
+  Sequence through = {};  // zero: nothing could be read or sent now
+  uint64_t bytes;
+};
+// The connection takes messages again.
+struct Writable {
+  size_t peer;
+};
+// Outcome of Effects::compare, or of an append that was refused for its bytes.
+struct Compared {
+  size_t peer;
+  bool equal;
+  std::string why = {};
+};
+// Lead this space: an operator's word, or the node's own (a space opened whose primary it is).
+struct Stand {
+  StoreRequest request = {};  // kind kLead
+};
+struct ConfirmReads {
+  uint64_t id;
+};
+// An effect could not be carried out, or the log is poisoned, damaged or full.
+struct Failed {
+  std::string why = {};
+};
+// Of a store that lives outside.
+struct StoreAnswered {
+  StoreReply reply = {};
+};
+
+struct Event {
+  Instant now = {};
+  std::variant<Tick, PeerUp, PeerDown, Received, LogMoved, Rewound, Begun, Shipped, Writable,
+               Compared, Stand, ConfirmReads, Failed, StoreAnswered>
+      what;
+};
+
+// How one replica stands, as its primary sees it.
+struct PeerView {
+  bool connected = false, joined = false, in_set = false, joining = false;
+  Member member = {};
+  Sequence acked = {}, visible = {}, sent = {};
+  Instant last_contact = {}, last_progress = {};
+  bool catching_up = false;
+  std::string trouble = {};  // why it does not follow
+};
+
+class Copy {
+ public:
+  Copy(CopyOptions options, std::unique_ptr<Store> store, LogState log, Prng prng, Instant now);
+  ~Copy();
+
+  Effects Step(const Event& event);
+
+  Role role() const { return role_; }
+  Epoch epoch() const;  // in which it leads or follows; its log's, when neither
+  Epoch promised() const { return log_.promised; }
+  const LogState& log() const { return log_; }
+  Sequence commit() const { return commit_; }
+  Sequence replicated_end() const { return replicated_end_; }
+  // Its primary, as far as it knows: itself, or the node that it follows.
+  std::optional<size_t> leader() const;
+  bool joined() const { return joined_; }
+  Sequence leader_end() const { return leader_end_; }
+  Instant leader_contact() const { return leader_contact_; }
+  const SpaceRecord& current() const { return view_; }  // of the primary; see Newest otherwise
+  const SpaceRecord* newest() const { return NewestRecord(log_, log_.end.sequence); }
+  PeerView peer(size_t place) const;
+  const std::string& alarm() const { return alarm_; }
+  bool serving() const;  // leads, and its EpochStart is committed
+
+  // Whether a write of this level may be appended now. NOT_PRIMARY, NO_PRIMARY, NOT_ENOUGH_IN_SYNC;
+  // the runner adds addresses. `replicated`: it will wait for every member.
+  Status Admit(bool replicated, Instant now) const;
+  // Members that answer and how many copies the space has of what is durable here.
+  uint32_t copies_in_sync(Instant now) const;
+
+  // Empty when all hold.
+  std::string CheckInvariants() const;
+
+ private:
+  struct Peer {
+    bool connected = false;
+    Incarnation incarnation = {};
+    // ---- while leading ----
+    bool joined = false;
+    Epoch joined_in = {};
+    Sequence next = {}, acked = {}, visible = {};
+    std::deque<std::pair<Sequence, uint64_t>> in_flight = {};  // last sequence, bytes of each batch
+    uint64_t in_flight_bytes = 0;
+    Instant last_contact = {}, last_progress = {}, opened = {};
+    bool blocked = false;
+    std::string trouble = {};
+    bool broken = false;  // it lost what it had acknowledged
+  };
+  struct Mark {
+    Sequence at = {};
+    std::vector<Members> holders = {};
+    bool first;  // of its epoch: nothing commits before it
+  };
+  struct Round {  // of reads that are confirmed
+    uint64_t id;
+    Members waiting;
+    Instant began;
+  };
+
+  // copy.cc
+  void On(const Tick&, Effects* out);
+  void On(const PeerUp& event, Effects* out);
+  void On(const PeerDown& event, Effects* out);
+  void On(const Received& event, Effects* out);
+  void On(const LogMoved& event, Effects* out);
+  void On(const Writable& event, Effects* out);
+  void On(const Failed& event, Effects* out);
+  bool Fence(size_t peer, const replication::Stamp& stamp, bool from_primary, Effects* out);
+  void StepDown(Effects* out);
+  void SetRole(Role role, Effects* out);
+  replication::Stamp MyStamp() const;
+  StoreContext Context() const;
+  Member MemberOf(size_t place) const;
+  std::optional<size_t> PlaceOf(const std::string& node) const;
+  bool Is(replication::Mutant mutant) const { return options_.mutant == mutant; }
+  void RaiseAlarm(std::string event, std::string detail, Effects* out);
+
+  // copy_follow.cc
+  void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Open& open,
+                 Effects* out);
+  void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Entries& entries,
+                 Effects* out);
+  void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Confirm& confirm,
+                 Effects* out);
+  void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Ask& ask,
+                 Effects* out);
+  void On(const Rewound& event, Effects* out);
+  void On(const Compared& event, Effects* out);
+  void Join(Effects* out);
+  void Acknowledge(Effects* out);
+  void LearnCommit(Sequence commit, Sequence replicated_end);
+  void FollowCommit(Effects* out);
+  bool MayCut(Sequence to, const replication::Open& open) const;
+
+  // copy_lead.cc
+  void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Joined& joined,
+                 Effects* out);
+  void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Ack& ack,
+                 Effects* out);
+  void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Gap& gap,
+                 Effects* out);
+  void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Refused& refused,
+                 Effects* out);
+  void OnMessage(size_t peer, const replication::Stamp& stamp,
+                 const replication::Confirmed& confirmed, Effects* out);
+  void On(const Begun& event, Effects* out);
+  void On(const Shipped& event, Effects* out);
+  void On(const ConfirmReads& event, Effects* out);
+  void SendOpen(size_t peer, Effects* out);
+  void Ship(size_t peer, Effects* out);
+  void ShipAll(Effects* out);
+  void Progress(size_t peer, Sequence durable, Sequence visible);
+  Sequence Have(const Member& member) const;
+  Members Counted() const;
+  Sequence CommitCap(Sequence commit) const;
+  void AdvanceCommit(Effects* out);
+  void TellCommit(Effects* out);
+  bool Responsive(const Member& member, Instant now) const;
+  bool CatchingUp(const Peer& peer) const;
+
+  // copy_set.cc: growing, shrinking, standing.
+  void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Answer& answer,
+                 Effects* out);
+  void On(const Stand& event, Effects* out);
+  void On(const StoreAnswered& event, Effects* out);
+  void TakeReply(std::optional<StoreReply> reply, Effects* out);
+  void TakeLead(const StoreReply& reply, Effects* out);
+  void TakeSet(const StoreReply& reply, Effects* out);
+  void MindTheSet(Effects* out);
+  void StartJoining();
+  bool ReadyToGrow() const;
+  bool NeedsRenewal() const;
+  void StandAgain(Effects* out);
+  void ExpelSilent(Effects* out);
+
+  const CopyOptions options_;
+  const std::unique_ptr<Store> store_;
+  LogState log_;
+  Prng prng_;
+  Instant now_;
+  Role role_ = Role::kReplica;
+  std::string alarm_;
+  Sequence commit_, replicated_end_;
+  std::vector<Peer> peers_;  // by place
+
+  // ---- following ----
+  std::optional<size_t> leader_;
+  Epoch following_;  // epoch of that leader
+  bool joined_ = false;
+  bool rewinding_ = false;
+  std::vector<replication::StatedLoss> losses_;  // of the leader's log
+  Sequence leader_end_, leader_commit_, leader_replicated_;
+  Instant leader_contact_;
+  Sequence acked_;  // what the leader was told
+
+  // ---- leading ----
+  SpaceRecord view_;               // the set that counts, beside `joining_`
+  std::optional<Member> joining_;  // counts already, in the record not yet
+  bool set_change_under_way_ = false;
+  std::optional<Begin> beginning_;  // handed to the runner, not begun yet
+  std::vector<Members> beginning_holders_;
+  std::optional<PromotionReport> beginning_report_;
+  std::vector<Mark> marks_;
+  Sequence start_;   // this epoch's first EpochStart
+  CommitMove told_;  // what the runner knows
+  std::vector<Round> confirms_;
+  std::map<std::string, Instant> progress_wait_;  // since when a member holds commit back
+  Instant stand_at_;
+  bool stand_by_itself_ = false;  // lead again when its record names it
+  int stands_in_a_row_ = 0;
+};
+
+}  // namespace engram::cluster

@@ -1,0 +1,196 @@
+// Following: the verdict, the log of somebody else, acknowledgements, the commit as it is told.
+#include <algorithm>
+
+#include "engram/cluster/copy.h"
+#include "engram/record/history.h"
+
+namespace engram::cluster {
+
+using replication::Answer;
+using replication::Ask;
+using replication::Confirm;
+using replication::Confirmed;
+using replication::Entries;
+using replication::Gap;
+using replication::Joined;
+using replication::Mutant;
+using replication::Open;
+using replication::Refused;
+using replication::Stamp;
+
+void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects* out) {
+  if (!Fence(peer, stamp, /*from_primary=*/true, out)) return;
+  const auto refuse = [&](Refused::Why why, std::string text) {
+    out->Say(peer, Stamp{log_.space, stamp.epoch, options_.self.incarnation},
+             Refused{.why = why, .promised = log_.promised, .text = std::move(text)});
+  };
+  if (role_ != Role::kReplica) StepDown(out);
+  if (!log_.fit) return refuse(Refused::Why::kBroken, alarm_);
+  leader_ = peer;
+  following_ = stamp.epoch;
+  leader_contact_ = now_;
+  leader_end_ = open.end.sequence;
+  losses_ = open.losses;
+  joined_ = false;
+  acked_ = Sequence();
+  const replication::PrimaryLog theirs{log_.space, stamp.epoch, open.history, open.end.sequence,
+                                       open.floors};
+  const record::History history = HistoryOf(log_);
+  const replication::CopyLog mine{.space = log_.space,
+                                  .history = history,
+                                  .end = log_.end.sequence,
+                                  .floors = log_.floors,
+                                  .begun_epoch = log_.begun_epoch,
+                                  .begun_floor = log_.begun_floor};
+  const replication::Verdict verdict = replication::DecideCatchUp(theirs, mine);
+  leader_commit_ = open.commit;
+  leader_replicated_ = open.replicated_end;
+  if (std::holds_alternative<replication::Stream>(verdict)) {
+    alarm_.clear();
+    Join(out);
+    return FollowCommit(out);
+  }
+  if (const auto* cut = std::get_if<replication::Truncate>(&verdict)) {
+    if (!MayCut(cut->to, open)) {
+      RaiseAlarm("rewind_below_commit",
+                 "following " + options_.nodes[peer] + " would cut above " + ToString(cut->to) +
+                     ", but " + ToString(commit_) + " is committed here",
+                 out);
+      leader_.reset();
+      return refuse(Refused::Why::kBelowCommit, alarm_);
+    }
+    alarm_.clear();
+    rewinding_ = true;
+    out->rewind = Rewind{cut->to, /*lossy=*/cut->to < commit_};
+    return;
+  }
+  if (std::holds_alternative<replication::Restart>(verdict)) {
+    rewinding_ = true;
+    out->restart = true;
+    return;
+  }
+  leader_.reset();
+  refuse(Refused::Why::kStaleEpoch, "this copy knows a newer epoch");
+}
+
+// A cut below the own commit is right only inside of a loss that the primary states.
+bool Copy::MayCut(Sequence to, const Open& open) const {
+  if (to >= commit_ || Is(Mutant::kCutBelowCommit)) return true;
+  return std::any_of(open.losses.begin(), open.losses.end(),
+                     [&](const auto& loss) { return loss.at > to && loss.after.sequence <= to; });
+}
+
+void Copy::On(const Rewound& event, Effects* out) {
+  const Sequence hint = log_.commit;
+  CutTo(event.end, event.end_crc, &log_);
+  if (Is(Mutant::kHintSurvivesRewind)) log_.commit = hint;
+  log_.durable = event.end.sequence;
+  commit_ = std::min(commit_, event.end.sequence);
+  replicated_end_ = std::min(replicated_end_, event.end.sequence);
+  if (!rewinding_) return;
+  rewinding_ = false;
+  if (!leader_.has_value()) return;
+  Join(out);
+  FollowCommit(out);
+}
+
+void Copy::Join(Effects* out) {
+  joined_ = true;
+  acked_ = log_.durable;
+  out->Say(
+      *leader_, Stamp{log_.space, following_, options_.self.incarnation},
+      Joined{
+          .end = log_.end, .end_crc = log_.end_crc, .durable = log_.durable, .visible = commit_});
+}
+
+void Copy::OnMessage(size_t peer, const Stamp& stamp, const Entries& entries, Effects* out) {
+  if (!Fence(peer, stamp, /*from_primary=*/true, out)) return;
+  if (leader_ != peer || !joined_ || following_ != stamp.epoch || rewinding_) {
+    if (!rewinding_) {
+      out->Say(peer, Stamp{log_.space, stamp.epoch, options_.self.incarnation}, Gap{Sequence()});
+    }
+    return;
+  }
+  leader_contact_ = now_;
+  leader_end_ = std::max(leader_end_, entries.end);
+  LearnCommit(entries.commit, entries.replicated_end);
+  if (entries.batch == nullptr) return FollowCommit(out);
+  if (entries.first == log_.end.sequence.next()) {
+    out->append = entries;
+  } else if (entries.first > log_.end.sequence) {
+    out->Say(peer, Stamp{log_.space, stamp.epoch, options_.self.incarnation},
+             Gap{log_.end.sequence.next()});
+  } else {
+    out->compare = entries;
+  }
+  FollowCommit(out);
+}
+
+void Copy::On(const Compared& event, Effects* out) {
+  if (leader_ != event.peer || !joined_) return;
+  const Stamp stamp{log_.space, following_, options_.self.incarnation};
+  if (event.equal) {
+    out->Say(event.peer, stamp, replication::Ack{log_.durable, commit_});
+    out->Say(event.peer, stamp, Gap{log_.end.sequence.next()});
+    return;
+  }
+  joined_ = false;
+  RaiseAlarm("bad_batch", event.why, out);
+  out->Say(event.peer, stamp,
+           Refused{.why = Refused::Why::kBadBatch, .promised = log_.promised, .text = event.why});
+}
+
+void Copy::Acknowledge(Effects* out) {
+  if (!leader_.has_value() || !joined_) return;
+  const Sequence durable = Is(Mutant::kAckBeforeSync) ? log_.end.sequence : log_.durable;
+  if (durable <= acked_) return;
+  acked_ = durable;
+  out->Say(*leader_, Stamp{log_.space, following_, options_.self.incarnation},
+           replication::Ack{durable, commit_});
+}
+
+void Copy::LearnCommit(Sequence commit, Sequence replicated_end) {
+  leader_commit_ = std::max(leader_commit_, commit);
+  leader_replicated_ = std::max(leader_replicated_, replicated_end);
+}
+
+// What the primary says is committed, as far as this log has it durably.
+void Copy::FollowCommit(Effects* out) {
+  if (!leader_.has_value() || !joined_) return;
+  const Sequence commit = std::max(commit_, std::min(leader_commit_, log_.durable));
+  const Sequence replicated = std::max(replicated_end_, std::min(leader_replicated_, log_.durable));
+  if (commit == commit_ && replicated == replicated_end_) return;
+  commit_ = commit;
+  replicated_end_ = replicated;
+  told_ = {commit_, replicated_end_, 1};
+  out->commit = told_;
+}
+
+void Copy::OnMessage(size_t peer, const Stamp& stamp, const Confirm& confirm, Effects* out) {
+  if (!Fence(peer, stamp, /*from_primary=*/true, out)) return;
+  out->Say(peer, Stamp{log_.space, stamp.epoch, options_.self.incarnation},
+           Confirmed{confirm.id, log_.promised});
+}
+
+// Promising ends whatever was led or followed here; what is answered is what a crash would leave.
+void Copy::OnMessage(size_t peer, const Stamp& stamp, const Ask& ask, Effects* out) {
+  Answer answer;
+  answer.round = ask.round;
+  answer.has_space = true;
+  answer.fit = log_.fit;
+  answer.granted = stamp.epoch > log_.promised && store_->MadeBy(stamp.epoch, peer);
+  if (answer.granted && !ask.dry_run) {
+    if (!Is(Mutant::kAskWithoutPromise)) {
+      out->promise = stamp.epoch;
+      log_.promised = stamp.epoch;
+      StepDown(out);
+    }
+  }
+  answer.promised = log_.promised;
+  answer.end = {record::EpochAt(HistoryOf(log_), log_.durable), log_.durable};
+  answer.floor = options_.local_space ? replicated_end_ : commit_;
+  if (const SpaceRecord* record = NewestRecord(log_, log_.durable)) answer.record = *record;
+  out->Say(peer, Stamp{log_.space, stamp.epoch, options_.self.incarnation}, std::move(answer));
+}
+
+}  // namespace engram::cluster

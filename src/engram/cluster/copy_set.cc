@@ -1,0 +1,183 @@
+// The set: standing for primary, growing, expelling, renewing.
+#include <algorithm>
+
+#include "engram/cluster/copy.h"
+
+namespace engram::cluster {
+
+using replication::Answer;
+using replication::Mutant;
+using replication::Stamp;
+
+void Copy::OnMessage(size_t peer, const Stamp& stamp, const Answer& answer, Effects* out) {
+  if (role_ != Role::kCandidate && !store_->leading_under_way()) return;
+  TakeReply(store_->OnAnswer(peer, stamp.sender, answer, Context(), out), out);
+}
+
+void Copy::On(const Stand& event, Effects* out) {
+  stand_by_itself_ = stand_by_itself_ || event.request.id == 0;
+  const bool allowed = event.request.force || event.request.dry_run || alarm_.empty();
+  if (!allowed || log_.records.empty()) {
+    if (event.request.id == 0) return;
+    PromotionReport report{.id = event.request.id};
+    report.why = log_.records.empty() ? "it has nothing of this space yet" : alarm_;
+    report.what_helps = "promote another node, or --force and lose what this copy lacks";
+    report.nodes.resize(options_.nodes.size());
+    report.own_end = log_.end;
+    out->reports.push_back(std::move(report));
+    return;
+  }
+  if (event.request.id == 0 && (role_ != Role::kReplica || leader_.has_value())) return;
+  if (event.request.dry_run) {
+    TakeReply(store_->Start(event.request, Context(), out), out);
+    return;
+  }
+  // What was led ends here: the new epoch is another, and entries that were shipped and not synced
+  // may live on replicas.
+  StepDown(out);
+  if (Is(Mutant::kResumeEpoch) && newest()->primary == options_.self &&
+      log_.promised == newest()->epoch) {
+    view_ = *newest();
+    start_ = view_.at;
+    SetRole(Role::kPrimary, out);
+    return;
+  }
+  SetRole(Role::kCandidate, out);
+  TakeReply(store_->Start(event.request, Context(), out), out);
+}
+
+void Copy::On(const StoreAnswered& event, Effects* out) {
+  TakeReply(event.reply, out);
+}
+
+void Copy::TakeReply(std::optional<StoreReply> reply, Effects* out) {
+  if (!reply.has_value()) return;
+  if (out->promise.has_value()) log_.promised = std::max(log_.promised, *out->promise);
+  if (reply->request.kind == StoreRequest::Kind::kLead) return TakeLead(*reply, out);
+  TakeSet(*reply, out);
+}
+
+void Copy::TakeLead(const StoreReply& reply, Effects* out) {
+  if (reply.request.dry_run) {
+    if (reply.report.has_value()) out->reports.push_back(*reply.report);
+    return;
+  }
+  if (role_ != Role::kCandidate) return;
+  if (reply.outcome == Outcome::kDone) {
+    beginning_ = Begin{*reply.record, /*new_epoch=*/true};
+    beginning_holders_ = reply.holders;
+    beginning_report_ = reply.request.id != 0 ? reply.report : std::nullopt;
+    if (beginning_report_.has_value()) beginning_report_->id = reply.request.id;
+    out->begin = beginning_;
+    return;
+  }
+  if (reply.retry_at_once && ++stands_in_a_row_ < 4 && reply.request.id != 0) {
+    TakeReply(store_->Start(reply.request, Context(), out), out);
+    return;
+  }
+  StepDown(out);
+  if (reply.request.id != 0 && reply.report.has_value()) out->reports.push_back(*reply.report);
+}
+
+void Copy::TakeSet(const StoreReply& reply, Effects* out) {
+  if (role_ != Role::kPrimary) return;
+  const bool of_epoch = reply.record.has_value() && reply.record->epoch == view_.epoch;
+  if (reply.outcome == Outcome::kUnknown) return;  // the larger set goes on counting
+  if (!of_epoch) {
+    set_change_under_way_ = false;
+    if (reply.record.has_value() && reply.record->epoch > view_.epoch) StepDown(out);
+    return;
+  }
+  if (reply.outcome == Outcome::kDone && reply.append) {
+    beginning_ = Begin{*reply.record, /*new_epoch=*/false};
+    beginning_->record.fork = log_.end;
+    beginning_holders_ = reply.holders;
+    out->begin = beginning_;
+    return;
+  }
+  set_change_under_way_ = false;
+  view_.in_sync = reply.record->in_sync;
+  if (joining_.has_value() && Has(view_.in_sync, *joining_)) joining_.reset();
+  AdvanceCommit(out);
+}
+
+// What a primary does about its set, now and then.
+void Copy::MindTheSet(Effects* out) {
+  if (role_ != Role::kPrimary || set_change_under_way_ || beginning_.has_value()) return;
+  if (store_->shrinks_by_timeout()) ExpelSilent(out);
+  if (set_change_under_way_) return;
+  if (!joining_.has_value()) StartJoining();
+  if (joining_.has_value() && ReadyToGrow()) {
+    set_change_under_way_ = true;
+    TakeReply(
+        store_->Start({.kind = StoreRequest::Kind::kGrow, .member = *joining_}, Context(), out),
+        out);
+    return;
+  }
+  if (!joining_.has_value() && NeedsRenewal()) StandAgain(out);
+}
+
+// Counts a copy that has what is committed; it is added once it has a little more.
+void Copy::StartJoining() {
+  if (commit_ < start_ && !Is(Mutant::kGrowBeforeEpochStart)) return;
+  for (size_t place = 0; place < peers_.size(); ++place) {
+    const Peer& peer = peers_[place];
+    if (place == options_.me || !peer.joined || !peer.connected || peer.broken) continue;
+    const Member member = MemberOf(place);
+    if (Has(view_.in_sync, member)) continue;
+    if (Have(member) < std::min(replicated_end_, commit_)) continue;
+    joining_ = member;
+    return;
+  }
+}
+
+bool Copy::ReadyToGrow() const {
+  const Sequence have = Have(*joining_);
+  const Sequence committed = options_.local_space ? replicated_end_ : commit_;
+  if (Is(Mutant::kGrowToKnownCommit)) return have >= committed;
+  if (Is(Mutant::kGrowBeforeEpochStart)) return have >= committed;
+  return have >= std::max(committed, view_.at) && committed >= start_ && committed >= view_.at;
+}
+
+// A member whose incarnation is no voter yet becomes one by an epoch of its own.
+bool Copy::NeedsRenewal() const {
+  if (view_.voters.empty() || replicated_end_ < view_.at) return false;
+  return std::any_of(view_.in_sync.begin(), view_.in_sync.end(), [&](const Member& member) {
+    return !Has(view_.voters, member) && Have(member) >= view_.at && Responsive(member, now_);
+  });
+}
+
+// Leads anew, in an epoch that is asked for.
+void Copy::StandAgain(Effects* out) {
+  const SpaceRecord* record = newest();
+  if (record == nullptr || !(record->primary == options_.self) || !log_.fit || !alarm_.empty()) {
+    stand_at_ = now_ + options_.stand_after;
+    return;
+  }
+  StepDown(out);
+  SetRole(Role::kCandidate, out);
+  TakeReply(store_->Start({.kind = StoreRequest::Kind::kLead}, Context(), out), out);
+}
+
+// A member without progress while a write waits for it leaves, where the store allows that.
+void Copy::ExpelSilent(Effects* out) {
+  for (const Member& member : view_.in_sync) {
+    if (member == options_.self || Have(member) >= log_.durable) {
+      progress_wait_.erase(member.node);
+      continue;
+    }
+    const auto [it, fresh] = progress_wait_.try_emplace(member.node, now_);
+    if (fresh || Responsive(member, now_)) continue;
+    if (now_ - it->second < options_.shrink_after) continue;
+    progress_wait_.erase(it);
+    set_change_under_way_ = true;
+    const Member silent = member;
+    if (Is(Mutant::kShrinkBeforeAnswer)) Remove(&view_.in_sync, silent);
+    TakeReply(
+        store_->Start({.kind = StoreRequest::Kind::kShrink, .member = silent}, Context(), out),
+        out);
+    return;
+  }
+}
+
+}  // namespace engram::cluster

@@ -1,0 +1,309 @@
+#include "engram/cluster/static_store.h"
+
+#include <algorithm>
+
+namespace engram::cluster {
+
+using replication::Answer;
+using replication::Mutant;
+using replication::Stamp;
+
+std::string FormatEpoch(Epoch epoch) {
+  const uint64_t place = epoch.value() & 0xff;
+  if (EpochNumber(epoch) == 0) return ToString(epoch);
+  return std::to_string(EpochNumber(epoch)) + "." + std::to_string(place);
+}
+
+Epoch MakeEpoch(uint64_t n, size_t place) {
+  return Epoch((n << 8) + place + 1);
+}
+
+bool StaticStore::shrinks_by_timeout() const {
+  return Is(Mutant::kShrinkByTimeout);
+}
+
+bool StaticStore::MadeBy(Epoch epoch, size_t place) const {
+  return Is(Mutant::kPlainEpochs) || (epoch.value() & 0xff) == place + 1;
+}
+
+std::optional<StoreReply> StaticStore::Start(const StoreRequest& request,
+                                             const StoreContext& context, Effects* effects) {
+  switch (request.kind) {
+    case StoreRequest::Kind::kLead:
+      return StartRound(request, context, effects);
+    case StoreRequest::Kind::kGrow:
+      return Grow(request, context);
+    case StoreRequest::Kind::kShrink: {
+      // Only a promotion shrinks the set (kShrinkByTimeout breaks that on purpose).
+      StoreReply reply{.request = request, .outcome = Outcome::kConflict};
+      if (!Is(Mutant::kShrinkByTimeout)) return reply;
+      reply.outcome = Outcome::kDone;
+      reply.record = context.current;
+      Remove(&reply.record->in_sync, request.member);
+      reply.append = true;
+      return reply;
+    }
+    case StoreRequest::Kind::kRead:
+      return StoreReply{.request = request, .outcome = Outcome::kDone, .record = context.current};
+  }
+  return std::nullopt;
+}
+
+StoreReply StaticStore::Grow(const StoreRequest& request, const StoreContext& context) const {
+  StoreReply reply{.request = request, .outcome = Outcome::kDone, .append = true};
+  SpaceRecord record = context.current;
+  Add(&record.in_sync, request.member);
+  if (Is(Mutant::kAdmittedVotesAtOnce)) {
+    std::erase_if(record.voters,
+                  [&](const Member& voter) { return voter.node == request.member.node; });
+    Add(&record.voters, request.member);
+    reply.holders = {record.voters};
+  }
+  record.loss_after.reset();
+  record.loss_why.clear();
+  record.at = Sequence();
+  reply.record = std::move(record);
+  return reply;
+}
+
+std::optional<StoreReply> StaticStore::StartRound(const StoreRequest& request,
+                                                  const StoreContext& context, Effects* effects) {
+  const LogState& log = *context.log;
+  round_ = Round{.request = request, .id = ++rounds_, .began = context.now, .asked = context.now};
+  const uint64_t n = std::max(EpochNumber(log.promised), EpochNumber(log.end.epoch)) + 1;
+  round_->epoch = Is(Mutant::kPlainEpochs) ? Epoch(n << 8) : MakeEpoch(n, options_.me);
+  if (!request.dry_run) effects->promise = round_->epoch;
+  Answered own{.incarnation = options_.self.incarnation};
+  own.answer.granted = own.answer.has_space = true;
+  own.answer.fit = log.fit;
+  own.answer.promised = round_->epoch;
+  own.answer.end = log.end;
+  own.answer.floor = context.floor;
+  if (const SpaceRecord* newest = NewestRecord(log, log.end.sequence)) own.answer.record = *newest;
+  round_->answers[options_.me] = std::move(own);
+  AskAll(context, effects);
+  return request.dry_run ? std::nullopt : TryWin(context);
+}
+
+void StaticStore::AskAll(const StoreContext& context, Effects* effects) {
+  round_->asked = context.now;
+  for (size_t peer = 0; peer < options_.nodes.size(); ++peer) AskOne(peer, context, effects);
+}
+
+void StaticStore::AskOne(size_t peer, const StoreContext& context, Effects* effects) {
+  if (peer == options_.me || !context.connected[peer] || round_->answers.contains(peer)) return;
+  effects->Say(peer, Stamp{context.log->space, round_->epoch, options_.self.incarnation},
+               replication::Ask{.round = round_->id, .dry_run = round_->request.dry_run});
+}
+
+std::optional<StoreReply> StaticStore::OnPeerUp(size_t peer, const StoreContext& context,
+                                                Effects* effects) {
+  if (round_.has_value()) AskOne(peer, context, effects);
+  return std::nullopt;
+}
+
+std::optional<StoreReply> StaticStore::OnAnswer(size_t peer, Incarnation sender,
+                                                const Answer& answer, const StoreContext& context,
+                                                Effects* effects) {
+  if (!round_.has_value() || answer.round != round_->id) return std::nullopt;
+  if (!answer.granted && !round_->request.dry_run) {
+    // Somebody promised more: this round can never be won by all who were asked.
+    effects->promise = std::max(answer.promised, effects->promise.value_or(Epoch()));
+    StoreReply reply = Lost("a higher epoch, " + FormatEpoch(answer.promised) + ", was promised",
+                            "ask again above it", context);
+    reply.retry_at_once = true;
+    return reply;
+  }
+  round_->answers[peer] = {sender, answer};
+  if (round_->request.dry_run) return std::nullopt;
+  return TryWin(context);
+}
+
+std::optional<StoreReply> StaticStore::OnTick(const StoreContext& context, Effects* effects) {
+  if (!round_.has_value()) return std::nullopt;
+  const StoreRequest& request = round_->request;
+  if (request.dry_run) {
+    size_t reachable = 0;
+    for (size_t i = 0; i < options_.nodes.size(); ++i) reachable += context.connected[i] ? 1 : 0;
+    const bool all = round_->answers.size() >= reachable + 1;
+    if (!all && context.now - round_->began < options_.dry_run_for) return std::nullopt;
+    std::optional<StoreReply> reply = TryWin(context);
+    if (reply.has_value()) return reply;
+    return Lost("no majority: too few of the voters answered", "", context);
+  }
+  if (request.id != 0 && context.now - round_->began >= options_.request_deadline) {
+    return Lost("no majority: too few of the voters answered", "", context);
+  }
+  if (context.now - round_->asked >= options_.ask_again) AskAll(context, effects);
+  return TryWin(context);
+}
+
+bool StaticStore::Counts(const Member& voter) const {
+  for (const auto& [place, answered] : round_->answers) {
+    if (options_.nodes[place] != voter.node || !answered.answer.granted) continue;
+    return answered.incarnation == voter.incarnation || Is(Mutant::kWipedAnswersCount);
+  }
+  return false;
+}
+
+StaticStore::Count StaticStore::CountVotes(const StoreContext& context) const {
+  Count count;
+  const SpaceRecord* own = NewestRecord(*context.log, context.log->end.sequence);
+  if (own != nullptr) count.newest = *own;
+  for (const auto& [place, answered] : round_->answers) {
+    const Answer& answer = answered.answer;
+    count.floor = std::max(count.floor, answer.floor);
+    if (Is(Mutant::kOwnRecord)) continue;
+    if (answer.record.has_value() && Newer(*answer.record, count.newest)) {
+      count.newest = *answer.record;
+    }
+  }
+  for (const Member& voter : count.newest.voters) {
+    if (Counts(voter)) count.votes.push_back(voter);
+  }
+  count.enough = 2 * count.votes.size() > count.newest.voters.size() || Is(Mutant::kNoMajority);
+  if (!count.enough && options_.nodes.size() == 2) {
+    const size_t other = 1 - options_.me;
+    const bool stated = round_->request.stopped == other || options_.start_alone;
+    // A node that can be asked is asked first.
+    const bool heard = !context.connected[other] || round_->answers.contains(other) ||
+                       context.now - round_->began >= options_.dry_run_for;
+    if (stated && heard) count.enough = count.stated = true;
+  }
+  // An operator who forces goes by what answered.
+  if (round_->request.force) count.enough = count.stated = true;
+  return count;
+}
+
+std::optional<std::pair<std::string, std::string>> StaticStore::Unfit(
+    const Count& count, const StoreContext& context) const {
+  const LogState& log = *context.log;
+  const bool force = round_->request.force;
+  if (!log.fit) return {{"its log is damaged, poisoned or full", "choose another node"}};
+  if (!Has(count.newest.in_sync, options_.self) && !force) {
+    return {{options_.self.node + " is not in the in-sync set of the newest record that answered",
+             "promote a member of the set, or --force and lose what this copy lacks"}};
+  }
+  if (log.end.sequence < count.floor && !force) {
+    return {{"its log ends at " + ToString(log.end.sequence) + ", but " + ToString(count.floor) +
+                 " is known to be committed",
+             "promote the node that has it, or --force and lose what this copy lacks"}};
+  }
+  if (force && context.log->commit < log.floors.compaction.sequence) {
+    return {{"its commit has not reached its compaction floor", "let it catch up first"}};
+  }
+  return std::nullopt;
+}
+
+std::optional<StoreReply> StaticStore::TryWin(const StoreContext& context) {
+  const Count count = CountVotes(context);
+  if (!count.enough) return std::nullopt;
+  if (auto why = Unfit(count, context)) return Lost(why->first, why->second, context);
+  return Won(count, context);
+}
+
+Members StaticStore::Got() const {
+  Members got;
+  for (const auto& [place, answered] : round_->answers) {
+    if (!answered.answer.granted) continue;
+    Add(&got, Member{options_.nodes[place], answered.incarnation, {}});
+  }
+  return got;
+}
+
+std::optional<Position> StaticStore::LossOf(const Count& count, const StoreContext& context) const {
+  const LogState& log = *context.log;
+  const Position after{record::EpochAt(HistoryOf(log), context.floor), context.floor};
+  if (round_->request.force) return after;
+  if (!options_.local_space || Is(Mutant::kNoStatedLoss)) return std::nullopt;
+  // A primary that follows itself lost nothing if its log still has the record's epoch.
+  const bool itself = count.newest.primary == options_.self;
+  const bool has_epoch =
+      record::LastOf(HistoryOf(log), count.newest.epoch, log.end.sequence).has_value();
+  if (itself && (has_epoch || Is(Mutant::kRestartStatesNoLoss))) return std::nullopt;
+  return after;
+}
+
+StoreReply StaticStore::Won(const Count& count, const StoreContext& context) {
+  const Members got = Got();
+  const SpaceRecord& before = count.newest;
+  SpaceRecord record;
+  record.epoch = round_->epoch;
+  record.primary = options_.self;
+  record.fork = context.log->end;
+  record.loss_after = LossOf(count, context);
+  if (record.loss_after.has_value()) {
+    record.loss_why = round_->request.force ? "forced promotion" : "unplanned promotion";
+  }
+  Members voters;
+  for (const Member& member : got) {
+    if (Has(before.in_sync, member) && !round_->request.force) Add(&record.in_sync, member);
+    if (Is(Mutant::kSetOfAllAnswers)) Add(&record.in_sync, member);
+    if (Has(before.in_sync, member)) Add(&voters, member);
+  }
+  Add(&record.in_sync, options_.self);
+  Add(&voters, options_.self);
+  if (round_->request.remove.has_value() && *round_->request.remove != options_.self.node) {
+    std::erase_if(record.in_sync,
+                  [&](const Member& m) { return m.node == *round_->request.remove; });
+  }
+  const Members answered = voters;
+  for (const Member& voter : before.voters) {
+    if (!HasNode(answered, voter.node)) Add(&voters, voter);
+  }
+  if (count.stated) {
+    std::erase_if(
+        voters, [&](const Member& voter) { return !Has(got, voter) && !(voter == options_.self); });
+  }
+  record.voters = voters;
+  StoreReply reply{.request = round_->request, .outcome = Outcome::kDone, .append = true};
+  reply.report = ReportOf(context);
+  reply.report->lossless = !record.loss_after.has_value();
+  reply.report->loss_after = record.loss_after;
+  if (round_->request.dry_run) reply.append = false;
+  reply.holders =
+      count.stated ? std::vector<Members>{voters} : std::vector<Members>{before.voters, voters};
+  reply.record = std::move(record);
+  round_.reset();
+  return reply;
+}
+
+StoreReply StaticStore::Lost(std::string why, std::string what_helps, const StoreContext& context) {
+  StoreReply reply{.request = round_->request, .outcome = Outcome::kConflict};
+  reply.report = ReportOf(context);
+  reply.report->why = std::move(why);
+  reply.report->what_helps = std::move(what_helps);
+  round_.reset();
+  return reply;
+}
+
+PromotionReport StaticStore::ReportOf(const StoreContext& context) const {
+  const Count count = CountVotes(context);
+  PromotionReport report;
+  report.id = round_->request.id;
+  report.epoch = round_->epoch;
+  report.votes = count.votes.size();
+  report.voters = count.newest.voters.size();
+  report.votes_needed = report.voters / 2 + 1;
+  report.newest = count.newest;
+  report.own_end = context.log->end;
+  report.nodes.resize(options_.nodes.size());
+  for (size_t place = 0; place < options_.nodes.size(); ++place) {
+    NodeView& view = report.nodes[place];
+    view.asked = place == options_.me || context.connected[place];
+    view.in_set = HasNode(count.newest.in_sync, options_.nodes[place]);
+    const auto it = round_->answers.find(place);
+    if (it == round_->answers.end()) continue;
+    const Member member{options_.nodes[place], it->second.incarnation, {}};
+    view.answered = true;
+    view.counted = Has(count.votes, member);
+    view.in_set = Has(count.newest.in_sync, member);
+    view.has_space = it->second.answer.has_space;
+    view.fit = it->second.answer.fit && view.in_set;
+    view.promised = it->second.answer.promised;
+    view.end = it->second.answer.end;
+  }
+  return report;
+}
+
+}  // namespace engram::cluster

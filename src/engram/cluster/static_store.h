@@ -1,0 +1,97 @@
+// The static store: a configured list of nodes and nothing else. The record of a space is the
+// newest EpochStart in its log, so the log replicates it; a new epoch is asked of every configured
+// node, each of which promises and answers with what it has. docs/protocol.md, "The static store".
+//
+// Epoch = 256·n + place (1 …): two nodes can never make the same one. Pure; owned by one Copy.
+//
+// Invariants: no round is won without most voters of the newest record among its answers, unless
+// the operator stated (in a pair) that the other is stopped, or the only node is asked; the winner
+// is in that record's set and holds every commit that was answered.
+#pragma once
+
+#include <map>
+
+#include "engram/cluster/store.h"
+#include "engram/replication/mutant.h"
+
+namespace engram::cluster {
+
+// "3.1": the third, made by the first configured node. Plain when it has no place.
+std::string FormatEpoch(Epoch epoch);
+Epoch MakeEpoch(uint64_t n, size_t place);
+inline uint64_t EpochNumber(Epoch epoch) {
+  return epoch.value() >> 8;
+}
+
+struct StaticOptions {
+  std::vector<std::string> nodes = {};  // configured names, by place
+  size_t me = 0;
+  Member self = {};
+  bool start_alone = false;  // in a pair: lead though the other is silent
+  bool local_space = false;
+  Duration ask_again = std::chrono::milliseconds(500);
+  Duration request_deadline = std::chrono::seconds(3);    // of an operator's request
+  Duration dry_run_for = std::chrono::milliseconds(300);  // how long answers are gathered
+  replication::Mutant mutant = replication::Mutant::kNone;
+};
+
+class StaticStore : public Store {
+ public:
+  explicit StaticStore(StaticOptions options) : options_(std::move(options)) {}
+
+  std::optional<StoreReply> Start(const StoreRequest& request, const StoreContext& context,
+                                  Effects* effects) override;
+  std::optional<StoreReply> OnAnswer(size_t peer, Incarnation sender,
+                                     const replication::Answer& answer, const StoreContext& context,
+                                     Effects* effects) override;
+  std::optional<StoreReply> OnPeerUp(size_t peer, const StoreContext& context,
+                                     Effects* effects) override;
+  std::optional<StoreReply> OnTick(const StoreContext& context, Effects* effects) override;
+  void Drop() override { round_.reset(); }
+  bool leading_under_way() const override { return round_.has_value(); }
+  bool shrinks_by_timeout() const override;
+  bool MadeBy(Epoch epoch, size_t place) const override;
+
+ private:
+  struct Answered {
+    Incarnation incarnation = {};
+    replication::Answer answer = {};
+  };
+  struct Round {
+    StoreRequest request = {};
+    uint64_t id = 0;
+    Epoch epoch = {};
+    Instant began = {}, asked = {};
+    std::map<size_t, Answered> answers = {};  // by place, the own one too
+  };
+  struct Count {
+    SpaceRecord newest = {};
+    Members votes = {};  // voters that answered
+    bool enough = false, stated = false;
+    Sequence floor = {};  // the greatest that was answered
+  };
+
+  std::optional<StoreReply> StartRound(const StoreRequest& request, const StoreContext& context,
+                                       Effects* effects);
+  StoreReply Grow(const StoreRequest& request, const StoreContext& context) const;
+  void AskAll(const StoreContext& context, Effects* effects);
+  void AskOne(size_t peer, const StoreContext& context, Effects* effects);
+  Count CountVotes(const StoreContext& context) const;
+  bool Counts(const Member& voter) const;
+  std::optional<StoreReply> TryWin(const StoreContext& context);
+  StoreReply Won(const Count& count, const StoreContext& context);
+  StoreReply Lost(std::string why, std::string what_helps, const StoreContext& context);
+  PromotionReport ReportOf(const StoreContext& context) const;
+  // Why the candidate cannot lead with what was answered; nothing when it can.
+  std::optional<std::pair<std::string, std::string>> Unfit(const Count& count,
+                                                           const StoreContext& context) const;
+  std::optional<Position> LossOf(const Count& count, const StoreContext& context) const;
+  Members Got() const;
+  bool Is(replication::Mutant mutant) const { return options_.mutant == mutant; }
+
+  const StaticOptions options_;
+  std::optional<Round> round_;
+  uint64_t rounds_ = 0;
+};
+
+}  // namespace engram::cluster

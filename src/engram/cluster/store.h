@@ -1,0 +1,74 @@
+// The configuration store of one space: who leads in which epoch, and who is in its set. Requests
+// are asynchronous and end in one of three ways: done, conflict (the record is another), unknown
+// (the answer was lost; ask again). Behind it stands the log itself (StaticStore), or an engine
+// outside. Pure: what it wants said or kept goes into Effects. Owned by one Copy; not thread-safe.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engram/base/instant.h"
+#include "engram/cluster/effects.h"
+
+namespace engram::cluster {
+
+enum class Outcome { kDone, kConflict, kUnknown };
+
+struct StoreRequest {
+  enum class Kind { kLead, kGrow, kShrink, kRead };
+  Kind kind = Kind::kRead;
+  Member member = {};  // kGrow, kShrink
+  // ---- kLead ----
+  uint64_t id = 0;                         // of an operator's request; 0: the copy's own
+  std::optional<size_t> stopped = {};      // the operator states that this node is stopped
+  std::optional<std::string> remove = {};  // a node that leaves the set with it
+  bool force = false;
+  bool dry_run = false;
+};
+
+struct StoreReply {
+  StoreRequest request = {};
+  Outcome outcome = Outcome::kUnknown;
+  std::optional<SpaceRecord> record = {};  // kDone; kConflict and kRead: as it is
+  // The record is to be appended to the log (kLead: always). Each of `holders` must hold it
+  // durably, by majority, before it counts.
+  bool append = false;
+  std::vector<Members> holders = {};
+  bool retry_at_once = false;  // kConflict: somebody promised more; ask again above it
+  std::optional<PromotionReport> report = {};
+};
+
+// What the copy knows when it asks.
+struct StoreContext {
+  Instant now = {};
+  const LogState* log = nullptr;
+  Sequence floor = {};               // commit; in a `local` space the replicated end
+  SpaceRecord current = {};          // the primary's view; else the newest in the log
+  std::vector<bool> connected = {};  // by place
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  // Takes the request up; the reply comes at once or from one of the calls below. A new kLead
+  // request takes the place of one under way.
+  virtual std::optional<StoreReply> Start(const StoreRequest& request, const StoreContext& context,
+                                          Effects* effects) = 0;
+  virtual std::optional<StoreReply> OnAnswer(size_t peer, Incarnation sender,
+                                             const replication::Answer& answer,
+                                             const StoreContext& context, Effects* effects) = 0;
+  virtual std::optional<StoreReply> OnPeerUp(size_t peer, const StoreContext& context,
+                                             Effects* effects) = 0;
+  virtual std::optional<StoreReply> OnTick(const StoreContext& context, Effects* effects) = 0;
+  // The copy follows somebody, or promised a higher epoch: what is under way ends.
+  virtual void Drop() = 0;
+  virtual bool leading_under_way() const = 0;
+  // False: the record may be made by this node alone, and the set never shrinks by itself.
+  virtual bool shrinks_by_timeout() const = 0;
+  // Whether `epoch` can have been made by the node at `place`.
+  virtual bool MadeBy(Epoch epoch, size_t place) const = 0;
+};
+
+}  // namespace engram::cluster

@@ -1,0 +1,43 @@
+// Rules that a test may break on purpose, one at a time, to see that a checker notices. A copy in
+// service has kNone. Each names a rule of docs/protocol.md; docs/simulation.md lists who catches
+// which.
+#pragma once
+
+namespace engram::replication {
+
+enum class Mutant {
+  kNone,
+  // with any configuration store
+  kResumeEpoch,           // a restarted primary goes on in its old epoch
+  kGrowWithoutCounting,   // a member is added before its acknowledgements count
+  kGrowToKnownCommit,     // … when it has the commit, though not this epoch's EpochStart
+  kShrinkBeforeAnswer,    // a member stops counting before the store has said so
+  kIgnoreIncarnations,    // a wiped node counts as the one that it was
+  kCommitByMajority,      // commit by most of the set instead of all
+  kAcceptLowerEpoch,      // a lower epoch than promised is accepted
+  kOldAcksCount,          // acknowledgements of an earlier epoch count
+  kAckBeforeSync,         // acknowledged when appended
+  kCommitCountsUnsynced,  // the primary counts what it has not synced
+  // the static store
+  kRecordOnPrimaryOnly,    // an epoch commits before most voters hold its record
+  kWipedAnswersCount,      // a new incarnation counts as a voter
+  kAdmittedVotesAtOnce,    // joining the set makes a voter
+  kAskWithoutPromise,      // the asked do not promise
+  kNoMajority,             // any answers suffice
+  kOwnRecord,              // the own record instead of the newest that was answered
+  kGrowInNewEpochUnasked,  // growth makes an epoch without asking
+  kGrowBeforeEpochStart,   // growth before the epoch's first entry is committed
+  kShrinkByTimeout,        // a silent member leaves by itself
+  kCreateWithoutAsking,    // a space is created without asking who has it
+  kPlainEpochs,            // epochs without the place of their maker
+  kCutBelowCommit,         // a rewind cuts what was committed
+  kSetOfAllAnswers,        // everybody who answered is in the set
+  // a `local` space
+  kStartCommittedAlone,         // commit before the EpochStart is on all of the set
+  kNoStatedLoss,                // a promotion states no loss
+  kRestartStatesNoLoss,         // a restart never states one
+  kReplicatedAnsweredAtCommit,  // `replicated` is answered at the commit
+  kHintSurvivesRewind,          // the commit hint is not lowered at a rewind
+};
+
+}  // namespace engram::replication

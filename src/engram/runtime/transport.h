@@ -1,0 +1,74 @@
+// How nodes reach each other: two lanes to every configured node, one for live traffic, one for
+// catching up, which do not share a connection. The runtime sends and is told; what carries the
+// messages is gRPC (engram/rpc) or a simulated network (sim/).
+//
+// Thread-safe. Calls of TransportListener come on any thread, never from inside of Send, and for
+// one peer and lane one after another. They must not block for long.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engram/base/ids.h"
+#include "engram/base/instant.h"
+#include "engram/base/status.h"
+#include "engram/replication/message.h"
+
+namespace engram::runtime {
+
+enum class Lane : uint8_t { kLive = 0, kBulk = 1 };
+inline constexpr int kLanes = 2;
+
+// Who answered at the other end: said in the handshake, checked by the transport (cluster, name,
+// version, not this node itself, not a copied directory).
+struct PeerIdentity {
+  NodeId id;
+  Incarnation incarnation;
+  uint32_t protocol_version = 1;
+  std::string program_version;
+};
+
+struct SpaceMessage {
+  std::string space;  // name
+  replication::Message message;
+};
+
+class TransportListener {
+ public:
+  virtual ~TransportListener() = default;
+  // Both lanes are up.
+  virtual void OnPeerUp(size_t peer, const PeerIdentity& identity) = 0;
+  virtual void OnPeerDown(size_t peer, const Status& why) = 0;
+  virtual void OnMessage(size_t peer, Lane lane, SpaceMessage message) = 0;
+  // Send was refused before because too much is queued; now there is room.
+  virtual void OnWritable(size_t peer, Lane lane) = 0;
+};
+
+struct PeerState {
+  bool connected = false;
+  std::optional<PeerIdentity> identity;
+  Instant last_contact;  // anything was received, heartbeats too
+  Instant next_try;      // of a connection, when not connected
+  Status why;            // why not
+  int failures_in_a_row = 0;
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  // Connects and listens from now on. The listener outlives the transport.
+  virtual Status Start(TransportListener& listener) = 0;
+  // False: not connected, or too much is queued on the lane (OnWritable follows). Never blocks.
+  virtual bool Send(size_t peer, Lane lane, SpaceMessage message) = 0;
+  virtual PeerState peer(size_t place) const = 0;
+  // No call of the listener begins after this.
+  virtual void Stop() = 0;
+};
+
+// What the configuration says of one node.
+struct NodeAddress {
+  std::string name;
+  std::string grpc, http, ops, replication;  // host:port
+};
+
+}  // namespace engram::runtime
