@@ -42,6 +42,11 @@ record::Checkpoint CheckpointKeeper::Take(Sequence last) {
   return checkpoint;
 }
 
+void CheckpointKeeper::Begin(Sequence first) {
+  Reset(first.prev());
+  known_ = true;
+}
+
 void CheckpointKeeper::Reset(Sequence end) {
   *this = CheckpointKeeper(end);
 }

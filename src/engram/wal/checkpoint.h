@@ -35,6 +35,10 @@ class CheckpointKeeper {
   void Supply(Sequence first, const std::vector<uint32_t>& crcs);
   // Requires known(). The entries up to `last` are covered; the next range begins after it.
   record::Checkpoint Take(Sequence last);
+  // A range that is known begins with `first`, the next entry: behind a Hole, and with a Checkpoint
+  // of the primary.
+  void Begin(Sequence first);
+  Sequence first() const { return first_; }
   // After a truncation: what was kept is gone.
   void Reset(Sequence end);
 

@@ -90,9 +90,13 @@ class Core : public std::enable_shared_from_this<Core> {
 
   // core_append.cc
   Result<Prepared> Prepare(std::vector<Draft> drafts) const;
+  Status NoEpoch() const REQUIRES(mutex_);
   Result<Stamped> Stamp(Prepared prepared, DurableCallback done, bool waiter) REQUIRES(mutex_);
+  Result<GroupPtr> Admit(uint64_t bytes, bool frees_space, int64_t now_ns) REQUIRES(mutex_);
+  void TakeIn(Group* group, size_t bytes, DurableCallback done) REQUIRES(mutex_);
+  Status Broken() const REQUIRES(mutex_);
   Status Refusal() const REQUIRES(mutex_);
-  Status MakeRoom(const Prepared& prepared, int64_t now_ns) REQUIRES(mutex_);
+  Status MakeRoom(uint64_t bytes, int64_t now_ns) REQUIRES(mutex_);
   uint64_t GrowTo(uint64_t needed) const REQUIRES(mutex_);
   Status Allocate(env::File& file, uint64_t needed, uint64_t wish, uint64_t* allocated)
       REQUIRES(mutex_);
@@ -100,9 +104,16 @@ class Core : public std::enable_shared_from_this<Core> {
   GroupPtr Collecting(int64_t now_ns) REQUIRES(mutex_);
   void StampEntry(record::EntryType type, ByteView payload, uint32_t payload_crc, int64_t now_ns,
                   Group* group) REQUIRES(mutex_);
+  void NoteEntry(Group* group, record::EntryType type) REQUIRES(mutex_);
   void StampMark(int64_t now_ns, uint64_t synced, Group* group) REQUIRES(mutex_);
   void StampCheckpoint(int64_t now_ns, Group* group) REQUIRES(mutex_);
   bool TakeLead() REQUIRES(mutex_);
+
+  // core_replica.cc
+  Status CheckReceived(std::span<const record::BatchRecord> records) REQUIRES(mutex_);
+  Status RemoveCleanEnd() REQUIRES(mutex_);
+  void StampReceived(const record::BatchRecord& record, Group* group) REQUIRES(mutex_);
+  void CompareCheckpoint(Sequence at, ByteView payload) REQUIRES(mutex_);
 
   // core_flush.cc
   void PostLead() REQUIRES(mutex_);
@@ -122,6 +133,7 @@ class Core : public std::enable_shared_from_this<Core> {
     return options_.fsync_mode == FsyncMode::kPerBatch ||
            options_.fsync_mode == FsyncMode::kPerWrite;
   }
+  bool Syncs(const Group& group) const { return SyncsGroups() || group.starts_epoch; }
 
   // core_timers.cc
   void ArmSyncTimer() REQUIRES(mutex_);
@@ -136,6 +148,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void WriteIndexLater(std::shared_ptr<Segment> segment, EntryIdentity last);
 
   // core_life.cc
+  SpaceMeta MetaNow() REQUIRES(mutex_);
   Status WriteMeta(SpaceMeta meta) REQUIRES(mutex_);
   Status LeaveCleanEnd() REQUIRES(mutex_);
   void WaitIdle() REQUIRES(mutex_);
@@ -186,7 +199,7 @@ class Core : public std::enable_shared_from_this<Core> {
   uint64_t synced_offset_ GUARDED_BY(mutex_) = 0;
   uint64_t marked_offset_ GUARDED_BY(mutex_) = 0;   // what its newest mark claims
   uint64_t entries_offset_ GUARDED_BY(mutex_) = 0;  // where its last entry ends
-  std::atomic<uint64_t> committed_;
+  std::atomic<uint64_t> committed_;  // rises under mutex_, but for a cut
   std::atomic<uint64_t> generation_{0};
 
   DiskGate gate_ GUARDED_BY(mutex_);

@@ -44,7 +44,7 @@ Result<Core::Prepared> Core::Prepare(std::vector<Draft> drafts) const {
   return prepared;
 }
 
-Status Core::Refusal() const {
+Status Core::Broken() const {
   if (!poisoned_.ok()) return poisoned_;
   if (!damage_.ok()) {
     return Status(Reason::CORRUPTION_DETECTED, "the log is read-only: " + damage_.message())
@@ -52,15 +52,33 @@ Status Core::Refusal() const {
         .With("path", options_.directory);
   }
   if (closed_) return Status(Reason::SHUTTING_DOWN, "the log is closed");
+  return OkStatus();
+}
+
+Status Core::Refusal() const {
+  RETURN_IF_ERROR(Broken());
   if (cutting_) return Status(Reason::RECOVERING, "the log is being cut");
   return OkStatus();
+}
+
+// Why there are no appends now: nobody began an epoch here, or another one was promised since.
+Status Core::NoEpoch() const {
+  RETURN_IF_ERROR(Refusal());
+  const Epoch promised = meta_->meta().promised;
+  if (promised <= epoch_) {
+    return Status(Reason::WAL_FAILED, "an append before an epoch was begun");
+  }
+  return Status(Reason::STALE_EPOCH,
+                "epoch " + ToString(epoch_) + " is over: epoch " + ToString(promised) +
+                    " was promised")
+      .With("epoch", epoch_.value())
+      .With("promised", promised.value());
 }
 
 Result<Sequence> Core::Append(std::vector<Draft> drafts, DurableCallback done) {
   ASSIGN_OR_RETURN(Prepared prepared, Prepare(std::move(drafts)));
   MutexLock lock(mutex_);
-  if (!may_append_) RETURN_IF_ERROR(Refusal());
-  if (!may_append_) return Status(Reason::WAL_FAILED, "an append before an epoch was begun");
+  if (!may_append_) return NoEpoch();
   ASSIGN_OR_RETURN(const Stamped stamped, Stamp(std::move(prepared), std::move(done), false));
   if (!flushing_) PostLead();
   return stamped.first;
@@ -71,8 +89,7 @@ Result<Sequence> Core::AppendAndWait(std::vector<Draft> drafts, DurableCallback 
   Stamped stamped;
   {
     MutexLock lock(mutex_);
-    if (!may_append_) RETURN_IF_ERROR(Refusal());
-    if (!may_append_) return Status(Reason::WAL_FAILED, "an append before an epoch was begun");
+    if (!may_append_) return NoEpoch();
     ASSIGN_OR_RETURN(stamped, Stamp(std::move(prepared), std::move(done), true));
   }
   if (stamped.lead) Lead(stamped.group);
@@ -89,19 +106,35 @@ bool Core::TakeLead() {
   return true;
 }
 
-Result<Core::Stamped> Core::Stamp(Prepared prepared, DurableCallback done, bool waiter) {
+// The group that takes `bytes` more, with room for them in its file.
+Result<GroupPtr> Core::Admit(uint64_t bytes, bool frees_space, int64_t now_ns) {
   RETURN_IF_ERROR(Refusal());
-  if (unsynced_bytes_ > 0 && unsynced_bytes_ + prepared.bytes > options_.max_unsynced_bytes) {
+  if (unsynced_bytes_ > 0 && unsynced_bytes_ + bytes > options_.max_unsynced_bytes) {
     return Status(Reason::OVERLOADED, std::to_string(unsynced_bytes_) + " bytes wait for the disk")
         .Expected("at most " + std::to_string(options_.max_unsynced_bytes))
         .Suggest("try again in a moment, with fewer writes at once")
         .With("retry_after_ms", uint64_t{50});
   }
+  RETURN_IF_ERROR(gate_.Admit(bytes, frees_space, now_ns));
+  RETURN_IF_ERROR(MakeRoom(bytes, now_ns));
+  return Collecting(now_ns);
+}
+
+// Counts what was stamped into `group`, and closes it when it is full.
+void Core::TakeIn(Group* group, size_t bytes, DurableCallback done) {
+  unsynced_bytes_ += bytes;
+  ++appends_;
+  if (done) group->callbacks.push_back(std::move(done));
+  if (options_.fsync_mode == FsyncMode::kPerWrite ||
+      group->bytes.size() >= options_.group_commit_bytes) {
+    group->closed = true;
+  }
+}
+
+Result<Core::Stamped> Core::Stamp(Prepared prepared, DurableCallback done, bool waiter) {
   const int64_t now = options_.clock->WallNs();
-  RETURN_IF_ERROR(gate_.Admit(prepared.bytes, prepared.frees_space, now));
-  RETURN_IF_ERROR(MakeRoom(prepared, now));
   Stamped stamped;
-  stamped.group = Collecting(now);
+  ASSIGN_OR_RETURN(stamped.group, Admit(prepared.bytes, prepared.frees_space, now));
   stamped.first = end_.sequence.next();
   Group* group = stamped.group.get();
   const size_t before = group->bytes.size();
@@ -110,13 +143,7 @@ Result<Core::Stamped> Core::Stamp(Prepared prepared, DurableCallback done, bool 
     StampEntry(draft.type, draft.payload, prepared.crcs[i], now, group);
   }
   if (checkpoints_.due()) StampCheckpoint(now, group);
-  unsynced_bytes_ += group->bytes.size() - before;
-  ++appends_;
-  if (done) group->callbacks.push_back(std::move(done));
-  if (options_.fsync_mode == FsyncMode::kPerWrite ||
-      group->bytes.size() >= options_.group_commit_bytes) {
-    group->closed = true;
-  }
+  TakeIn(group, group->bytes.size() - before, std::move(done));
   if (waiter) {
     ++group->waiters;
     stamped.lead = TakeLead();
@@ -124,8 +151,8 @@ Result<Core::Stamped> Core::Stamp(Prepared prepared, DurableCallback done, bool 
   return stamped;
 }
 
-Status Core::MakeRoom(const Prepared& prepared, int64_t now_ns) {
-  const uint64_t bytes = prepared.bytes + 2 * kLocalBytes;
+Status Core::MakeRoom(uint64_t bytes, int64_t now_ns) {
+  bytes += 2 * kLocalBytes;
   const bool has_entries = end_.sequence >= segments_.back()->first();
   if (has_entries && stamp_offset_ + bytes > options_.segment_bytes) return Roll(bytes, now_ns);
   ASSIGN_OR_RETURN(const auto file, segments_.back()->file());
@@ -223,7 +250,8 @@ void Core::StampMark(int64_t now_ns, uint64_t synced, Group* group) {
   record::EntryHeader header;
   header.timestamp_ns = static_cast<uint64_t>(now_ns);
   header.type = EntryType::kSyncMark;
-  const record::SyncMark mark{group->segment->header().nonce, synced, durable_.sequence};
+  const record::SyncMark mark{group->segment->header().nonce, synced,
+                              std::min(committed_end(), durable_.sequence)};
   record::AppendEntry(&header, record::Encode(mark), &group->bytes);
   group->marked = synced;
   stamp_offset_ = group->end();
@@ -246,10 +274,19 @@ void Core::StampEntry(EntryType type, ByteView payload, uint32_t payload_crc, in
   group->bytes.append(bytes, kHeaderSize);
   group->bytes.append(payload);
   end_ = {epoch_, header.sequence, header.header_crc};
+  NoteEntry(group, type);
+  checkpoints_.Add(header.sequence, header.header_crc, kHeaderSize + payload.size());
+}
+
+// What `group` ends with now is the end of the log.
+void Core::NoteEntry(Group* group, EntryType type) {
   stamp_offset_ = group->end();
   group->last = end_;
   ++group->entries;
-  checkpoints_.Add(header.sequence, header.header_crc, kHeaderSize + payload.size());
+  if (type != EntryType::kEpochStart) return;
+  group->starts_epoch = true;
+  history_.push_back({end_.epoch, end_.sequence});
+  if (history_.size() > kHistoryMax) history_.erase(history_.begin());
 }
 
 void Core::StampCheckpoint(int64_t now_ns, Group* group) {

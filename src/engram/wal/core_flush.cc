@@ -44,13 +44,17 @@ bool Core::FlushFront(const GroupPtr& until) {
     in_flight_ = group;
   }
   env::Duration write{}, sync{};
-  const Status status = WriteGroup(*group, &write, &sync);
+  Status status = WriteGroup(*group, &write, &sync);
   MutexLock lock(mutex_);
   in_flight_ = nullptr;
   if (status.ok()) {
-    NoteFlushed(group, SyncsGroups() || group->starts_segment);
-    Conclude(group, OkStatus());
-    if (options_.observer) {
+    NoteFlushed(group, Syncs(*group) || group->starts_segment);
+    // Before a later segment can exist: an opening reads the last one only.
+    if (group->starts_epoch) status = meta_->Write(MetaNow());
+    Conclude(group, status);
+    if (!status.ok()) {
+      Poison(status);
+    } else if (options_.observer) {
       options_.observer->OnGroup(group->entries, group->bytes.size(), write, sync);
     }
   } else {
@@ -72,7 +76,7 @@ Status Core::WriteGroup(Group& group, env::Duration* write, env::Duration* sync)
   RETURN_IF_ERROR(file->WriteAt(group.base, group.bytes));
   const env::Instant written = clock.Now();
   *write = written - start;
-  if (!SyncsGroups()) return OkStatus();
+  if (!Syncs(group)) return OkStatus();
   RETURN_IF_ERROR(file->Sync());
   *sync = clock.Now() - written;
   return OkStatus();
@@ -110,7 +114,9 @@ void Core::NoteFlushed(const GroupPtr& group, bool synced) {
   } else if (options_.fsync_mode == FsyncMode::kTimer) {
     ArmSyncTimer();
   }
-  committed_.store(group->last.sequence.value(), std::memory_order_release);
+  if (options_.commit_is_durable) {
+    committed_.store(group->last.sequence.value(), std::memory_order_release);
+  }
   std::string spare = tail_.Trim(pending_.empty() ? nullptr : pending_.front().get());
   if (spare.capacity() > spare_.capacity() && spare.capacity() <= kLargestSpare) {
     spare_ = std::move(spare);

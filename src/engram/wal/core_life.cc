@@ -35,7 +35,9 @@ Core::Core(const LogOptions& options, Recovered recovered)
       synced_offset_(recovered.offset),
       marked_offset_(recovered.marked),
       entries_offset_(recovered.offset),
-      committed_(recovered.end.sequence.value()),
+      committed_((options.commit_is_durable ? recovered.end.sequence
+                                            : std::min(recovered.commit, recovered.end.sequence))
+                     .value()),
       gate_(options_),
       checkpoints_(recovered.end.sequence),
       damage_(std::move(recovered.damage)) {}
@@ -57,8 +59,26 @@ Status Core::Start() {
   if (meta_->meta().phase == Phase::kRewinding) {
     RETURN_IF_ERROR(Rewind(meta_->meta().rewinding_to));
   }
-  epoch_ = history_.empty() ? Epoch() : history_.back().epoch;
-  return OkStatus();
+  epoch_ = std::max(end_.epoch, history_.empty() ? Epoch() : history_.back().epoch);
+  // Epochs that only the last segment tells of: it will not be the last for ever.
+  SpaceMeta meta = MetaNow();
+  return meta.history == meta_->meta().history ? OkStatus() : WriteMeta(std::move(meta));
+}
+
+// space.meta as it stands, with the history and the commit as far as they are on the disk: an
+// opening takes it for damage when the log ends before what space.meta knows of.
+SpaceMeta Core::MetaNow() {
+  SpaceMeta meta = meta_->meta();
+  meta.history = history_;
+  while (!meta.history.empty() && meta.history.back().first > durable_.sequence) {
+    meta.history.pop_back();
+  }
+  const Sequence commit = std::min(committed_end(), durable_.sequence);
+  if (commit > meta.commit_hint.sequence) {
+    const bool at_end = commit == durable_.sequence;
+    meta.commit_hint = {at_end ? durable_.epoch : record::EpochAt(history_, commit), commit};
+  }
+  return meta;
 }
 
 Status Core::WriteMeta(SpaceMeta meta) {
@@ -81,11 +101,12 @@ Status Core::BeginEpoch(Epoch epoch, std::string payload) {
                     ToString(meta_->meta().promised));
     }
     // The mark of cleanliness goes before the first append, the promise before its epoch.
-    SpaceMeta meta = meta_->meta();
+    SpaceMeta meta = MetaNow();
     meta.promised = epoch;
     meta.clean_end.reset();
     RETURN_IF_ERROR(WriteMeta(std::move(meta)));
     clean_on_disk_ = false;
+    may_append_ = false;
     const Epoch before = std::exchange(epoch_, epoch);
     auto result = Stamp(std::move(prepared), nullptr, true);
     if (!result.ok()) {
@@ -98,14 +119,8 @@ Status Core::BeginEpoch(Epoch epoch, std::string payload) {
   WaitFor(stamped.group);
   RETURN_IF_ERROR(stamped.group->status);
   MutexLock lock(mutex_);
-  history_.push_back({epoch, stamped.first});
-  if (history_.size() > kHistoryMax) history_.erase(history_.begin());
-  SpaceMeta meta = meta_->meta();
-  meta.history = history_;
-  if (SyncsGroups()) meta.commit_hint = {epoch, stamped.first};
-  RETURN_IF_ERROR(WriteMeta(std::move(meta)));
-  may_append_ = true;
-  return OkStatus();
+  may_append_ = epoch_ == epoch && meta_->meta().promised == epoch;
+  return may_append_ ? OkStatus() : NoEpoch();
 }
 
 // Until nobody flushes, completes or runs a task. What was posted and has not begun is done here:
@@ -146,11 +161,9 @@ Status Core::LeaveCleanEnd() {
   RETURN_IF_ERROR(file->Truncate(written_offset_));
   RETURN_IF_ERROR(file->Sync());
   durable_ = written_end_;
-  SpaceMeta meta = meta_->meta();
+  SpaceMeta meta = MetaNow();
   meta.clean_end = CleanEnd{
       disk_segment_->first(), written_offset_, {end_.epoch, end_.sequence}, end_.header_crc};
-  meta.commit_hint = {end_.epoch, end_.sequence};
-  meta.history = history_;
   RETURN_IF_ERROR(meta_->Write(std::move(meta)));
   clean_on_disk_ = true;
   // So that the first read after the next opening need not go through the segment. Derived: a
@@ -167,8 +180,11 @@ Status Core::Close() {
   closed_ = true;
   WaitIdle();
   if (!poisoned_.ok()) return poisoned_;
-  if (!damage_.ok() || clean_on_disk_) return OkStatus();
-  return LeaveCleanEnd();
+  if (!damage_.ok()) return OkStatus();
+  if (!clean_on_disk_) return LeaveCleanEnd();
+  // Nothing was appended, but commit may have risen.
+  SpaceMeta meta = MetaNow();
+  return meta == meta_->meta() ? OkStatus() : meta_->Write(std::move(meta));
 }
 
 // The end of this object without a clean end: what is queued is flushed, then nothing is touched.

@@ -68,7 +68,7 @@ Result<std::optional<EntryIdentity>> Core::IdentityAt(Sequence sequence) {
 }
 
 Sequence Core::first() {
-  LogCursor cursor(shared_from_this(), Sequence(1), ReadThrough::kCommitted);
+  LogCursor cursor(shared_from_this(), Sequence(1), ReadThrough::kAppended);
   const auto entry = cursor.Next();
   return entry.ok() && *entry ? (*entry)->header.sequence : Sequence(1);
 }

@@ -73,7 +73,7 @@ void Core::MarkIdle() {
     const bool synced = synced_offset_ >= written_offset_;
     if (appends_ != appends_at_idle_timer_ || !synced) return ArmIdleTimer();
     if (entries_offset_ <= marked_offset_ || stamp_offset_ != written_offset_) return;
-    if (!MakeRoom({}, options_.clock->WallNs()).ok()) return;
+    if (!MakeRoom(0, options_.clock->WallNs()).ok()) return;
     group = Collecting(options_.clock->WallNs());
     group->closed = true;
     flushing_ = true;
@@ -122,7 +122,7 @@ void Core::CheckpointCatchUp() {
     std::vector<uint32_t> here;
     Sequence begin = segment->first();
     bool found = false;
-    const auto cursor = NewCursor(begin, ReadThrough::kCommitted);
+    const auto cursor = NewCursor(begin, ReadThrough::kAppended);
     while (true) {
       auto entry = cursor->Next();
       if (!entry.ok() || !*entry || (*entry)->header.sequence > through) break;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engram/record/local.h"
+
 namespace engram::wal {
 namespace {
 
@@ -18,26 +20,35 @@ LogCursor::LogCursor(std::shared_ptr<Core> core, Sequence from, ReadThrough thro
       read_ahead_(kFirstRead) {}
 
 Result<std::optional<record::Entry>> LogCursor::Next() {
+  std::optional<record::Entry> entry;
+  RETURN_IF_ERROR(Advance({.entry = &entry}).status());
+  return entry;
+}
+
+Result<bool> LogCursor::NextRecord(std::string* bytes, Shipped* what) {
+  return Advance({.bytes = bytes, .what = what});
+}
+
+Result<bool> LogCursor::Advance(const Wanted& wanted) {
   while (true) {
-    if (position_ > core_->ReadableThrough(through_)) return std::optional<record::Entry>();
     const uint64_t generation = core_->generation();
-    if (generation != generation_) segment_ = nullptr;
+    if (generation != generation_) {
+      segment_ = nullptr;
+      limit_ = Sequence();
+    }
     generation_ = generation;
-    std::optional<record::Entry> entry;
-    Result<bool> found = true;
+    if (position_ > limit_) limit_ = core_->ReadableThrough(through_);
+    if (position_ > limit_) return false;
+    Result<Found> found = Found::kNotYet;
     if (Status status = segment_ ? OkStatus() : Seek(); !status.ok()) {
       found = status;
     } else {
-      found = Step(&entry);
+      found = Step(wanted);
     }
     if (!found.ok() && core_->generation() == generation) return found.status();
     if (!found.ok()) continue;  // the log was cut meanwhile
-    if (*found) return entry;
+    if (*found != Found::kNotYet) return *found == Found::kYes;
   }
-}
-
-Result<bool> LogCursor::NextRecord(std::string*, Shipped*) {
-  return Status(Reason::UNSUPPORTED_VERSION, "shipping");
 }
 
 Status LogCursor::Seek() {
@@ -60,20 +71,20 @@ Status LogCursor::Seek() {
   return OkStatus();
 }
 
-Result<bool> LogCursor::Step(std::optional<record::Entry>* entry) {
+Result<LogCursor::Found> LogCursor::Step(const Wanted& wanted) {
   ASSIGN_OR_RETURN(const ReadOutcome outcome, ReadRecord(*this, offset_));
   switch (outcome.kind) {
     case ReadOutcome::Kind::kRecord:
-      return Take(outcome.record, entry);
+      return Take(outcome.record, wanted);
     case ReadOutcome::Kind::kBad:
-      if (PassOver(outcome)) return false;
+      if (PassOver(outcome)) return Found::kNotYet;
       return Damage(outcome.why);
     case ReadOutcome::Kind::kEnd:
     case ReadOutcome::Kind::kZeros:
       break;
   }
   RETURN_IF_ERROR(NextSegment());
-  return false;
+  return Found::kNotYet;
 }
 
 // On the way to an entry, one before it whose payload alone is damaged does not stand in the way:
@@ -87,20 +98,44 @@ bool LogCursor::PassOver(const ReadOutcome& bad) {
   return true;
 }
 
-Result<bool> LogCursor::Take(const Record& record, std::optional<record::Entry>* entry) {
+Result<LogCursor::Found> LogCursor::Take(const Record& record, const Wanted& wanted) {
   if (Status status = Join(record, &join_); !status.ok()) return Damage(status);
   offset_ = record.end();
-  if (record.header.type == record::EntryType::kHole) {
-    position_ = std::max(position_, join_.next);
-    return false;
-  }
-  if (!record::IsNumbered(record.header.type) || record.header.sequence < position_) return false;
-  if (record.header.sequence > core_->ReadableThrough(through_)) {
+  const record::EntryHeader& header = record.header;
+  if (header.type == record::EntryType::kHole) return TakeHole(record, wanted);
+  if (!record::IsNumbered(header.type) || header.sequence < position_) return Found::kNotYet;
+  if (header.sequence > limit_ && header.sequence > core_->ReadableThrough(through_)) {
     return Damage(Status(Reason::SEQUENCE_GAP, "an entry beyond the end of the log"));
   }
-  *entry = record::Entry{record.header, std::string(record.payload)};
-  position_ = record.header.sequence.next();
-  return true;
+  if (wanted.entry) {
+    *wanted.entry = record::Entry{header, std::string(record.payload)};
+  } else {
+    wanted.bytes->append(RawBytes(record));
+    *wanted.what = {header.sequence, header.sequence, header.header_crc, header.epoch};
+  }
+  position_ = header.sequence.next();
+  return Found::kYes;
+}
+
+// A Hole is stepped over or, when records are wanted, given: from the position on.
+Result<LogCursor::Found> LogCursor::TakeHole(const Record& record, const Wanted& wanted) {
+  if (wanted.entry) position_ = std::max(position_, join_.next);
+  if (wanted.entry || join_.next <= position_) return Found::kNotYet;
+  ASSIGN_OR_RETURN(record::Hole hole, record::DecodeHole(record.payload));
+  if (hole.last.sequence > core_->ReadableThrough(through_)) {
+    segment_ = nullptr;  // not to be parted; looked for again
+    return Found::kEnd;
+  }
+  if (hole.first < position_) {
+    hole.first = position_;
+    record::EntryHeader header = record.header;
+    record::AppendEntry(&header, record::Encode(hole), wanted.bytes);
+  } else {
+    wanted.bytes->append(RawBytes(record));
+  }
+  *wanted.what = {hole.first, hole.last.sequence, hole.last_crc, hole.last.epoch};
+  position_ = join_.next;
+  return Found::kYes;
 }
 
 // The end of a segment, which is damage unless the next one continues it.

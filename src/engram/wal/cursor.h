@@ -21,10 +21,20 @@ class LogCursor : public Cursor, private ByteSource {
   Result<ByteView> View(uint64_t offset, size_t size) override;
   Result<ByteView> ViewFile(uint64_t offset, size_t size);
   Status Seek();
-  // Goes on by one record. True when `*entry` was filled with an entry at or beyond the position.
-  Result<bool> Step(std::optional<record::Entry>* entry);
+  // What the caller wants: an entry, or a record as it lies there.
+  struct Wanted {
+    std::optional<record::Entry>* entry = nullptr;
+    std::string* bytes = nullptr;
+    Shipped* what = nullptr;
+  };
+  enum class Found { kYes, kNotYet, kEnd };
+  // Goes on until something was found (true) or nothing more may be read for now.
+  Result<bool> Advance(const Wanted& wanted);
+  // Goes on by one record.
+  Result<Found> Step(const Wanted& wanted);
   bool PassOver(const ReadOutcome& bad);
-  Result<bool> Take(const Record& record, std::optional<record::Entry>* entry);
+  Result<Found> Take(const Record& record, const Wanted& wanted);
+  Result<Found> TakeHole(const Record& record, const Wanted& wanted);
   Status NextSegment();
   Status Damage(const Status& why);
 
@@ -32,6 +42,7 @@ class LogCursor : public Cursor, private ByteSource {
   const ReadThrough through_;
   Sequence position_;
   uint64_t generation_ = 0;
+  Sequence limit_;  // readable when it was last asked for
 
   std::shared_ptr<Segment> segment_;  // null: seek first
   uint64_t offset_ = 0;

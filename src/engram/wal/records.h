@@ -47,6 +47,12 @@ struct Record {
   uint64_t end() const { return offset + record::kHeaderSize + payload.size(); }
 };
 
+// Header and payload of a record that ReadRecord gave, as they lie there.
+inline ByteView RawBytes(const Record& record) {
+  return {record.payload.data() - record::kHeaderSize,
+          record::kHeaderSize + record.payload.size()};
+}
+
 struct ReadOutcome {
   enum class Kind { kRecord, kEnd, kZeros, kBad };
   Kind kind = Kind::kEnd;

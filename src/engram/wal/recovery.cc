@@ -111,6 +111,7 @@ Status Recovery::OpenMeta() {
   out_.meta = std::move(*meta);
   out_.incarnation = out_.meta->meta().incarnation;
   out_.history = out_.meta->meta().history;
+  out_.commit = out_.meta->meta().commit_hint.sequence;
   return OkStatus();
 }
 
@@ -220,6 +221,7 @@ Status Recovery::ScanLast(Segment& last) {
   out_.end = end.last;
   out_.offset = end.offset;
   out_.marked = end.marked;
+  out_.commit = std::max(out_.commit, end.commit);
   RETURN_IF_ERROR(Judge(last, source, end));
   if (!out_.damage.ok()) return ReadOnAfterDamage(last, source, end, std::move(index));
   last.set_written(end.offset);
@@ -285,7 +287,7 @@ void Recovery::CheckKnownEnd() {
 }
 
 void Recovery::AddEpoch(Epoch epoch, Sequence first) {
-  if (!out_.history.empty() && out_.history.back().epoch >= epoch) return;
+  if (!out_.history.empty() && out_.history.back().first >= first) return;
   out_.history.push_back({epoch, first});
 }
 

@@ -32,6 +32,7 @@ struct Recovered {
   uint64_t marked = 0;                             // how far its marks prove it to be synced
   uint64_t allocated = 0;                          // size of its file
   History history;
+  Sequence commit;            // as space.meta and the marks that were read know it
   bool clean = false;         // it was closed in order; nothing was scanned
   Status damage;              // not OK: open read-only
   std::vector<Event> events;  // for LogObserver::OnEvent
@@ -49,6 +50,7 @@ struct ScanEnd {
   EntryIdentity last;   // of the last good entry
   uint64_t offset = 0;  // behind the last good record
   uint64_t marked = 0;  // the greatest offset claimed by marks before that
+  Sequence commit;      // the greatest that these marks know
   ReadOutcome::Kind kind = ReadOutcome::Kind::kEnd;  // why it ended: kEnd, kZeros or kBad
   Status why;
 };

@@ -21,6 +21,7 @@ Status CheckLocal(const Record& record, const SegmentHead& head, ScanEnd* end) {
         return Status(Reason::CORRUPTION_DETECTED, "a SyncMark of another segment");
       }
       end->marked = std::max(end->marked, mark.synced_offset);
+      end->commit = std::max(end->commit, mark.commit);
       return OkStatus();
     }
     default:

@@ -149,7 +149,9 @@ void Core::ForgetAfter(const EntryIdentity& end, uint64_t offset) {
   marked_offset_ = 0;
   epoch_ = std::max(end.epoch, history_.empty() ? Epoch() : history_.back().epoch);
   checkpoints_.Reset(end.sequence);
-  committed_.store(end.sequence.value(), std::memory_order_release);
+  const Sequence commit =
+      options_.commit_is_durable ? end.sequence : std::min(committed_end(), end.sequence);
+  committed_.store(commit.value(), std::memory_order_release);
   generation_.fetch_add(1, std::memory_order_acq_rel);
 }
 
