@@ -18,6 +18,7 @@ constexpr uint64_t kEpochJump = uint64_t{1} << 32;
 
 Copy::Copy(CopyOptions options, std::unique_ptr<Store> store, LogState log, Prng prng, Instant now)
     : options_(std::move(options)),
+      policy_(options_.policy),
       store_(std::move(store)),
       log_(std::move(log)),
       prng_(prng),
@@ -120,6 +121,11 @@ void Copy::On(const Failed& event, Effects* out) {
   StepDown(out);
 }
 
+void Copy::On(const PolicyKnown& event, Effects* out) {
+  policy_ = event.policy;
+  if (role_ == Role::kPrimary) AdvanceCommit(out);
+}
+
 void Copy::On(const Received& event, Effects* out) {
   const Stamp& stamp = event.message.stamp;
   Peer& peer = peers_[event.peer];
@@ -199,7 +205,8 @@ StoreContext Copy::Context() const {
   StoreContext context;
   context.now = now_;
   context.log = &log_;
-  context.floor = options_.local_space ? replicated_end_ : commit_;
+  context.local_space = policy_.local_space;
+  context.floor = policy_.local_space ? replicated_end_ : commit_;
   if (role_ == Role::kPrimary) {
     context.current = view_;
   } else if (const SpaceRecord* record = newest()) {
@@ -261,7 +268,7 @@ std::string Copy::CheckInvariants() const {
   if (log_.durable > log_.end.sequence) return "durable beyond the end";
   if (commit_ > log_.end.sequence) return "commit beyond the end";
   if (log_.promised < log_.end.epoch) return "the log has a higher epoch than was promised";
-  if (!options_.local_space && commit_ > replicated_end_) return "commit beyond the replicated end";
+  if (!policy_.local_space && commit_ > replicated_end_) return "commit beyond the replicated end";
   for (size_t i = 1; i < log_.records.size(); ++i) {
     if (log_.records[i].at <= log_.records[i - 1].at) return "records out of order";
     if (log_.records[i].epoch < log_.records[i - 1].epoch) return "an epoch fell";

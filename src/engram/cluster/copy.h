@@ -27,12 +27,17 @@
 
 namespace engram::cluster {
 
+// What the space's settings say.
+struct Policy {
+  bool local_space = false;  // its durability is `local`: commit is the primary's own durable end
+  uint32_t min_in_sync = 2;
+};
+
 struct CopyOptions {
   std::vector<std::string> nodes = {};  // configured names, by place from 0
   size_t me = 0;
   Member self = {};
-  bool local_space = false;  // its durability is `local`: commit is the primary's own durable end
-  uint32_t min_in_sync = 2;
+  Policy policy;
   Duration shrink_after = std::chrono::milliseconds(1500);  // without progress: not counted on
   Duration resend_after = std::chrono::seconds(1);          // without progress: begin again
   Duration stand_after = std::chrono::seconds(1);           // once fenced, before asking anew
@@ -73,6 +78,14 @@ struct Begun {
   uint32_t end_crc = 0;
   Sequence durable = {};
 };
+// The space was made here: its log begins with this record, and is led.
+struct Created {
+  SpaceRecord record = {};
+};
+// The settings of the space were read, or changed.
+struct PolicyKnown {
+  Policy policy;
+};
 struct Shipped {
   size_t peer;
   Sequence through = {};  // zero: nothing could be read or sent now
@@ -106,8 +119,8 @@ struct StoreAnswered {
 
 struct Event {
   Instant now = {};
-  std::variant<Tick, PeerUp, PeerDown, Received, LogMoved, Rewound, Begun, Shipped, Writable,
-               Compared, Stand, ConfirmReads, Failed, StoreAnswered>
+  std::variant<Tick, PeerUp, PeerDown, Received, LogMoved, Rewound, Begun, Created, PolicyKnown,
+               Shipped, Writable, Compared, Stand, ConfirmReads, Failed, StoreAnswered>
       what;
 };
 
@@ -188,6 +201,7 @@ class Copy {
   void On(const LogMoved& event, Effects* out);
   void On(const Writable& event, Effects* out);
   void On(const Failed& event, Effects* out);
+  void On(const PolicyKnown& event, Effects* out);
   bool Fence(size_t peer, const replication::Stamp& stamp, bool from_primary, Effects* out);
   void StepDown(Effects* out);
   void SetRole(Role role, Effects* out);
@@ -227,6 +241,7 @@ class Copy {
   void OnMessage(size_t peer, const replication::Stamp& stamp,
                  const replication::Confirmed& confirmed, Effects* out);
   void On(const Begun& event, Effects* out);
+  void On(const Created& event, Effects* out);
   void On(const Shipped& event, Effects* out);
   void On(const ConfirmReads& event, Effects* out);
   void SendOpen(size_t peer, Effects* out);
@@ -257,6 +272,7 @@ class Copy {
   void ExpelSilent(Effects* out);
 
   const CopyOptions options_;
+  Policy policy_;
   const std::unique_ptr<Store> store_;
   LogState log_;
   Prng prng_;

@@ -188,7 +188,7 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Ask& ask, Effects* o
   }
   answer.promised = log_.promised;
   answer.end = {record::EpochAt(HistoryOf(log_), log_.durable), log_.durable};
-  answer.floor = options_.local_space ? replicated_end_ : commit_;
+  answer.floor = policy_.local_space ? replicated_end_ : commit_;
   if (const SpaceRecord* record = NewestRecord(log_, log_.durable)) answer.record = *record;
   out->Say(peer, Stamp{log_.space, stamp.epoch, options_.self.incarnation}, std::move(answer));
 }

@@ -69,6 +69,13 @@ void Copy::On(const Begun& event, Effects* out) {
   AdvanceCommit(out);
 }
 
+void Copy::On(const Created& event, Effects* out) {
+  beginning_ = Begin{event.record, /*new_epoch=*/true};
+  beginning_holders_ = {event.record.voters};
+  std::erase_if(log_.records, [&](const SpaceRecord& r) { return r.at == event.record.at; });
+  On(Begun{event.record, log_.end, log_.end_crc, log_.durable}, out);
+}
+
 void Copy::SendOpen(size_t place, Effects* out) {
   Peer& peer = peers_[place];
   peer.joined = false;
@@ -288,10 +295,10 @@ void Copy::AdvanceCommit(Effects* out) {
   Sequence commit = replicated;
   const Sequence own = Have(options_.self);
   const bool started = std::max(replicated, replicated_end_) >= start_;
-  if (options_.local_space && (started || Is(Mutant::kStartCommittedAlone)) && own >= start_) {
+  if (policy_.local_space && (started || Is(Mutant::kStartCommittedAlone)) && own >= start_) {
     commit = CommitCap(own);
   }
-  if (replicated >= start_ || !options_.local_space) {
+  if (replicated >= start_ || !policy_.local_space) {
     replicated_end_ = std::max(replicated_end_, replicated);
   }
   commit_ = std::max(commit_, commit);
@@ -356,7 +363,7 @@ Status Copy::Admit(bool replicated, Instant now) const {
       missing += (missing.empty() ? "" : ", ") + member.node;
     }
   }
-  const uint64_t need = std::max<uint64_t>(2, options_.min_in_sync);
+  const uint64_t need = std::max<uint64_t>(2, policy_.min_in_sync);
   if (have >= need && missing.empty()) return OkStatus();
   Status status(Reason::NOT_ENOUGH_IN_SYNC,
                 missing.empty() ? "Too few copies are in the in-sync set."

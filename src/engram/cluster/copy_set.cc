@@ -133,7 +133,7 @@ void Copy::StartJoining() {
 
 bool Copy::ReadyToGrow() const {
   const Sequence have = Have(*joining_);
-  const Sequence committed = options_.local_space ? replicated_end_ : commit_;
+  const Sequence committed = policy_.local_space ? replicated_end_ : commit_;
   if (Is(Mutant::kGrowToKnownCommit)) return have >= committed;
   if (Is(Mutant::kGrowBeforeEpochStart)) return have >= committed;
   return have >= std::max(committed, view_.at) && committed >= start_ && committed >= view_.at;

@@ -215,7 +215,7 @@ std::optional<Position> StaticStore::LossOf(const Count& count, const StoreConte
   const LogState& log = *context.log;
   const Position after{record::EpochAt(HistoryOf(log), context.floor), context.floor};
   if (round_->request.force) return after;
-  if (!options_.local_space || Is(Mutant::kNoStatedLoss)) return std::nullopt;
+  if (!context.local_space || Is(Mutant::kNoStatedLoss)) return std::nullopt;
   // A primary that follows itself lost nothing if its log still has the record's epoch.
   const bool itself = count.newest.primary == options_.self;
   const bool has_epoch =

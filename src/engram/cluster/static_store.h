@@ -28,7 +28,6 @@ struct StaticOptions {
   size_t me = 0;
   Member self = {};
   bool start_alone = false;  // in a pair: lead though the other is silent
-  bool local_space = false;
   Duration ask_again = std::chrono::milliseconds(500);
   Duration request_deadline = std::chrono::seconds(3);    // of an operator's request
   Duration dry_run_for = std::chrono::milliseconds(300);  // how long answers are gathered

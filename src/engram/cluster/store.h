@@ -47,6 +47,7 @@ struct StoreContext {
   Sequence floor = {};               // commit; in a `local` space the replicated end
   SpaceRecord current = {};          // the primary's view; else the newest in the log
   std::vector<bool> connected = {};  // by place
+  bool local_space = false;          // its durability is `local`
 };
 
 class Store {
