@@ -28,7 +28,8 @@ struct Lag {
 class DurableTimes {
  public:
   static constexpr size_t kSamples = 4096;
-  // The log is durable through `sequence`, at `bytes` bytes since the start.
+  // The log is durable through `sequence`, at `bytes` bytes since the start. Nothing happens when
+  // it was noted before.
   void Note(Sequence sequence, uint64_t bytes, Instant now);
   // When the first entry above `acked` became durable (not later than it truly did); nullopt when
   // nothing is.
@@ -53,13 +54,14 @@ struct LagThresholds {
 };
 
 struct LagInput {
-  Sequence acked;
+  Sequence acked = {};
   bool connected = false;
-  Instant last_contact;
+  Instant last_contact = {};  // zero: never
   int failures_in_a_row = 0;
 };
 
-// One replica's lag over time: status with hysteresis (better only below half of a threshold).
+// One replica's lag over time: its status with hysteresis (worse at once, better only below half of
+// the threshold; failed after `failures` in a row, or when it was never heard of).
 class LagMonitor {
  public:
   explicit LagMonitor(LagThresholds thresholds) : thresholds_(thresholds) {}
@@ -72,6 +74,7 @@ class LagMonitor {
 
   const LagThresholds thresholds_;
   Lag last_;
+  Duration heard_time_{};  // the lag when it was last connected
   bool measured_ = false;
   uint64_t alerts_ = 0;
 };
