@@ -61,8 +61,10 @@ TokenCheck CheckPosition(Position wanted, std::span<const wal::EpochBegin> histo
     const bool newest = i + 1 == history.size();
     const Sequence last = newest ? Sequence(UINT64_MAX) : history[i + 1].first.prev();
     if (history[i].epoch != wanted.epoch) return {TokenVerdict::kLost, last};
-    if (wanted.sequence < history[i].first || wanted.sequence > last) {
-      return {TokenVerdict::kLost, newest ? history[i].first : last};
+    size_t begin = i;  // an epoch may have further rows, where its in-sync set changed
+    while (begin > 0 && history[begin - 1].epoch == wanted.epoch) --begin;
+    if (wanted.sequence < history[begin].first || wanted.sequence > last) {
+      return {TokenVerdict::kLost, newest ? history[begin].first : last};
     }
     return {wanted.sequence <= visible ? TokenVerdict::kShown : TokenVerdict::kAhead, {}};
   }

@@ -37,6 +37,8 @@ class Core : public std::enable_shared_from_this<Core> {
   Status Close();
   void Shut();
   Status TruncateAfter(Sequence last);  // truncate.cc
+  Status CheckCut(Sequence last) EXCLUDES(mutex_);
+  void TellIfQuarantineIsFull() REQUIRES(mutex_);
 
   // Appending (core_append.cc).
   Result<Sequence> Append(std::vector<Draft> drafts, DurableCallback done);
@@ -199,7 +201,7 @@ class Core : public std::enable_shared_from_this<Core> {
   uint64_t synced_offset_ GUARDED_BY(mutex_) = 0;
   uint64_t marked_offset_ GUARDED_BY(mutex_) = 0;   // what its newest mark claims
   uint64_t entries_offset_ GUARDED_BY(mutex_) = 0;  // where its last entry ends
-  std::atomic<uint64_t> committed_;  // rises under mutex_, but for a cut
+  std::atomic<uint64_t> committed_;                 // rises under mutex_, but for a cut
   std::atomic<uint64_t> generation_{0};
 
   DiskGate gate_ GUARDED_BY(mutex_);

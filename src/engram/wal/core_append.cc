@@ -68,9 +68,8 @@ Status Core::NoEpoch() const {
   if (promised <= epoch_) {
     return Status(Reason::WAL_FAILED, "an append before an epoch was begun");
   }
-  return Status(Reason::STALE_EPOCH,
-                "epoch " + ToString(epoch_) + " is over: epoch " + ToString(promised) +
-                    " was promised")
+  return Status(Reason::STALE_EPOCH, "epoch " + ToString(epoch_) + " is over: epoch " +
+                                         ToString(promised) + " was promised")
       .With("epoch", epoch_.value())
       .With("promised", promised.value());
 }

@@ -27,10 +27,10 @@ struct Group {
   EntryIdentity former_end;  // the last entry there
   uint64_t base = 0;         // where its bytes begin in the segment
   std::string bytes;
-  size_t entries = 0;        // 0: nothing but a SyncMark
+  size_t entries = 0;         // 0: nothing but a SyncMark
   bool starts_epoch = false;  // holds an EpochStart: synced in every mode, and told to space.meta
-  EntryIdentity last;   // of the log, with this group
-  uint64_t marked = 0;  // what its SyncMark claims
+  EntryIdentity last;         // of the log, with this group
+  uint64_t marked = 0;        // what its SyncMark claims
   bool closed = false;
   bool flushed = false;  // or failed
 

@@ -65,6 +65,7 @@ struct LogOptions {
   uint64_t max_unsynced_bytes = 64u << 20;  // appended and on its way: beyond it OVERLOADED
   uint64_t tail_bytes = 1u << 20;           // of what is written, kept in memory for followers
   env::Duration idle_mark_delay = std::chrono::milliseconds(100);
+  uint64_t quarantine_bytes_max = 1u << 30;  // beyond it the observer is told; 0: never
   // True on a single node: what is durable is committed. False: SetCommit says what is.
   bool commit_is_durable = true;
 };
@@ -121,14 +122,16 @@ class Log {
   }
 
   // ---- replication ----
-  // No epoch below `epoch` is begun or received from now on. Durable on return; nothing happens
-  // when it was promised before. Appends as a primary need BeginEpoch again.
+  // No epoch below `epoch` is begun from now on. Durable on return; nothing happens when it was
+  // promised before. Appends as a primary get STALE_EPOCH until BeginEpoch; those on their way end
+  // as they would have.
   virtual Status Promise(Epoch epoch) = 0;
   // Appends records of another copy's log as they are: numbered entries and Holes that continue
   // this log, as record::SplitBatch gives them. All or none; `done` as in Append. Epochs never fall
   // and are not above promised(). SEQUENCE_GAP when they do not join by sequence,
-  // CORRUPTION_DETECTED when the chain does not; STALE_EPOCH; and as Append. A Checkpoint among
-  // them is compared with this log's own digest (observer event "digest_differs").
+  // CORRUPTION_DETECTED when the chain does not; STALE_EPOCH, also in an epoch that this process
+  // has begun and no other was promised since; and as Append. A Checkpoint among them is compared
+  // with this log's own digest (observer event "digest_differs").
   virtual Status AppendReceived(std::span<const record::BatchRecord> records,
                                 DurableCallback done) = 0;
   // Commit is known to have reached `commit` (at most end(); rises only, but for TruncateAfter).
@@ -174,7 +177,8 @@ class Log {
   }
 
   // Cuts everything above `last` (see docs/wal-format.md, rewind). The cut suffix is saved to
-  // quarantine first. Commit is lowered to `last` when it was above.
+  // quarantine first. Commit is lowered to `last` when it was above. SEQUENCE_GAP when `last` is
+  // inside of a Hole.
   virtual Status TruncateAfter(Sequence last) = 0;
 
   struct State {

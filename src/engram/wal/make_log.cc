@@ -72,6 +72,12 @@ Result<Recovered> MakeLog(const LogOptions& options, Incarnation incarnation) {
         .With("path", options.directory);
   }
   RETURN_IF_ERROR(fs.CreateDirectories(SegmentDirectory(options.directory)));
+  // Directories that were there may be what a process made that died before it synced them.
+  std::string parent = options.directory;
+  for (int level = 0; level < 3; ++level) {
+    RETURN_IF_ERROR(fs.SyncDirectory(parent));
+    parent = env::DirectoryOf(parent);
+  }
   RETURN_IF_ERROR(ClearUnfinished(options));
   record::SegmentHeader header;
   header.cluster = options.cluster;

@@ -15,7 +15,7 @@ namespace engram::wal {
 
 struct QuarantineFile {
   std::string name;  // within quarantine/
-  Epoch epoch;       // of the entry before the first
+  Epoch epoch;       // of its last entry
   Sequence first, last;
   uint64_t bytes = 0;
 };

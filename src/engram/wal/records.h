@@ -49,8 +49,7 @@ struct Record {
 
 // Header and payload of a record that ReadRecord gave, as they lie there.
 inline ByteView RawBytes(const Record& record) {
-  return {record.payload.data() - record::kHeaderSize,
-          record::kHeaderSize + record.payload.size()};
+  return {record.payload.data() - record::kHeaderSize, record::kHeaderSize + record.payload.size()};
 }
 
 struct ReadOutcome {

@@ -292,8 +292,11 @@ void Recovery::AddEpoch(Epoch epoch, Sequence first) {
 }
 
 // What no mark proves may be in the page cache only, also after a sync that failed and that the
-// kernel has forgotten. It is written again and synced, before anybody is told of it.
+// kernel has forgotten. It is written again and synced, before anybody is told of it. So may the
+// names of the last segment and of space.meta be, and the removal of a segment.
 Status Recovery::Prove() {
+  RETURN_IF_ERROR(fs_.SyncDirectory(SegmentDirectory(options_.directory)));
+  RETURN_IF_ERROR(fs_.SyncDirectory(options_.directory));
   Segment& last = *out_.segments.back();
   ASSIGN_OR_RETURN(std::shared_ptr<env::File> file,
                    fs_.Open(last.path(), env::OpenMode::kReadWrite));

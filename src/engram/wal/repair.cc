@@ -182,6 +182,9 @@ Status RepairMeta(env::FileSystem& fs, const VerifyReport& found, const Repairer
   } else {
     meta.incarnation = repaired.header().incarnation;
     meta.history = found.epochs;
+    if (meta.history.size() > kHistoryMax) {
+      meta.history.erase(meta.history.begin(), meta.history.end() - kHistoryMax);
+    }
     meta.promised = found.epochs.empty() ? Epoch() : found.epochs.back().epoch;
   }
   report->steps.push_back("write " + path + (file.ok() ? "" : " anew: its promises are forgotten"));

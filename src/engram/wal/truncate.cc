@@ -3,12 +3,43 @@
 // newest first, and sync the directory; truncate; clear the phase.
 #include <algorithm>
 
+#include "engram/record/local.h"
 #include "engram/wal/core.h"
+#include "engram/wal/cursor.h"
 #include "engram/wal/names.h"
+#include "engram/wal/quarantine.h"
 
 namespace engram::wal {
+namespace {
+
+// Of an entry, or of the last that a Hole stands for; none of local records.
+std::optional<EntryIdentity> IdentityOf(const Record& record) {
+  if (record::IsNumbered(record.header.type)) {
+    return EntryIdentity{record.header.epoch, record.header.sequence, record.header.header_crc};
+  }
+  if (record.header.type != record::EntryType::kHole) return std::nullopt;
+  const auto hole = record::DecodeHole(record.payload);
+  if (!hole.ok()) return std::nullopt;  // a scan ends before such a one
+  return EntryIdentity{hole->last.epoch, hole->last.sequence, hole->last_crc};
+}
+
+}  // namespace
+
+// A Hole is not to be parted: what it says of its entries is said of all of them.
+Status Core::CheckCut(Sequence last) {
+  if (last.is_zero() || last >= end_identity().sequence) return OkStatus();
+  LogCursor cursor(shared_from_this(), last, ReadThrough::kAppended);
+  std::string bytes;
+  Cursor::Shipped what;
+  RETURN_IF_ERROR(cursor.NextRecord(&bytes, &what).status());
+  if (what.last == last) return OkStatus();
+  return Status(Reason::SEQUENCE_GAP, "sequence " + ToString(last) + " is inside of a Hole")
+      .Expected("a cut behind " + ToString(what.last))
+      .With("sequence", last.value());
+}
 
 Status Core::TruncateAfter(Sequence last) {
+  RETURN_IF_ERROR(CheckCut(last));
   MutexLock lock(mutex_);
   RETURN_IF_ERROR(Refusal());
   if (last >= end_.sequence) return OkStatus();
@@ -17,6 +48,7 @@ Status Core::TruncateAfter(Sequence last) {
   Status status = Refusal().reason() == Reason::RECOVERING ? Rewind(last) : Refusal();
   cutting_ = false;
   if (!status.ok() && poisoned_.ok()) Poison(status);
+  if (status.ok()) TellIfQuarantineIsFull();
   return status;
 }
 
@@ -38,28 +70,49 @@ Status Core::Rewind(Sequence last) {
     RETURN_IF_ERROR(SaveSuffix(last));
     RETURN_IF_ERROR(CutSegments(last));
     RETURN_IF_ERROR(CutLast(last));
+  } else {
+    // A process that died here may have cut all there was to cut, and synced none of it.
+    RETURN_IF_ERROR(options_.fs->SyncDirectory(SegmentDirectory(options_.directory)));
+    ASSIGN_OR_RETURN(const auto file, segments_.back()->file());
+    RETURN_IF_ERROR(file->Sync());
   }
   meta.phase = Phase::kNormal;
   meta.rewinding_to = Sequence();
   return meta_->Write(std::move(meta));
 }
 
-// Whole segments are linked; the part of one is copied, behind a head of its own.
+// Nothing is deleted: what was cut may be all that is left of a write.
+void Core::TellIfQuarantineIsFull() {
+  const auto files = ListQuarantine(*options_.fs, options_.directory);
+  if (!files.ok() || options_.quarantine_bytes_max == 0 || !options_.observer) return;
+  uint64_t bytes = 0;
+  for (const QuarantineFile& file : *files) bytes += file.bytes;
+  if (bytes <= options_.quarantine_bytes_max) return;
+  options_.observer->OnEvent("quarantine_full", std::to_string(bytes) + " bytes in " +
+                                                    QuarantineDirectory(options_.directory) +
+                                                    ", more than " +
+                                                    std::to_string(options_.quarantine_bytes_max));
+}
+
+// Epoch and sequence of the last entry tell what comes before it, so that no two different suffixes
+// have one name. Whole segments are linked; the part of one is copied, behind a head of its own. So
+// is the whole of the first one: it stays in the log and is cut in place.
 Status Core::SaveSuffix(Sequence last) {
   env::FileSystem& fs = *options_.fs;
   RETURN_IF_ERROR(fs.CreateDirectories(QuarantineDirectory(options_.directory)));
   for (size_t i = segments_.size(); i-- > 0;) {
     const auto& segment = segments_[i];
-    const Sequence until =
-        i + 1 < segments_.size() ? segments_[i + 1]->first().prev() : end_.sequence;
-    if (until <= last) break;
+    const bool newest = i + 1 == segments_.size();
+    const Position until =
+        newest ? Position{end_.epoch, end_.sequence} : segments_[i + 1]->header().previous;
+    if (until.sequence <= last) break;
     const Sequence from = std::max(segment->first(), last.next());
-    const std::string path =
-        QuarantinePath(options_.directory, segment->header().previous.epoch, from, until);
+    const std::string path = QuarantinePath(options_.directory, until.epoch, from, until.sequence);
     ASSIGN_OR_RETURN(const bool saved, fs.Exists(path));
     if (saved) continue;
-    if (from == segment->first()) {
+    if (from == segment->first() && i > 0) {
       ASSIGN_OR_RETURN(const auto file, segment->file());
+      if (newest) RETURN_IF_ERROR(file->Truncate(segment->written()));  // what is preallocated
       RETURN_IF_ERROR(file->Sync());
       RETURN_IF_ERROR(fs.HardLink(segment->path(), path));
     } else {
@@ -73,27 +126,22 @@ Status Core::CopyAfter(Segment& segment, Sequence last, const std::string& path)
   ASSIGN_OR_RETURN(const auto source_file, segment.file());
   FileSource source(*source_file, segment.written());
   std::string copy;
-  uint32_t previous_crc = 0;
-  Epoch previous_epoch;
+  record::SegmentHeader header = segment.header();
+  EntryIdentity before{header.previous.epoch, header.previous.sequence, header.previous_crc};
   SegmentHead head{segment.header(), segment.head_size(), {}};
   const auto scanned = ScanSegment(source, head, [&](const Record& record) {
-    if (!record::IsNumbered(record.header.type)) return;
-    if (record.header.sequence <= last) {
-      previous_crc = record.header.header_crc;
-      previous_epoch = record.header.epoch;
-      return;
+    const auto identity = IdentityOf(record);
+    if (!identity) return;
+    if (identity->sequence <= last) {
+      before = *identity;
+    } else {
+      copy.append(RawBytes(record));
     }
-    char bytes[record::kHeaderSize];
-    record::EntryHeader header = record.header;
-    record::EncodeHeader(&header, bytes);
-    copy.append(bytes, record::kHeaderSize);
-    copy.append(record.payload);
   });
   RETURN_IF_ERROR(scanned.status());
-  record::SegmentHeader header = segment.header();
   header.first = last.next();
-  header.previous = {previous_epoch, last};
-  header.previous_crc = previous_crc;
+  header.previous = {before.epoch, last};
+  header.previous_crc = before.header_crc;
   const auto now = static_cast<uint64_t>(options_.clock->WallNs());
   return env::ReplaceFile(*options_.fs, path, EncodeSegmentHead(header, now) + copy);
 }
@@ -121,9 +169,9 @@ Status Core::CutLast(Sequence last) {
   FileSource source(*file, segment->written());
   SegmentHead head{segment->header(), segment->head_size(), {}};
   ASSIGN_OR_RETURN(const ScanEnd scanned, ScanSegment(source, head, [&](const Record& record) {
-                     if (!record::IsNumbered(record.header.type) || record.header.sequence > last)
-                       return;
-                     end = {record.header.epoch, record.header.sequence, record.header.header_crc};
+                     const auto identity = IdentityOf(record);
+                     if (!identity || identity->sequence > last) return;
+                     end = *identity;
                      offset = record.end();
                    }));
   (void)scanned;
