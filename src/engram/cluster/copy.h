@@ -156,6 +156,7 @@ class Copy {
   const SpaceRecord* newest() const { return NewestRecord(log_, log_.end.sequence); }
   PeerView peer(size_t place) const;
   const std::string& alarm() const { return alarm_; }
+  uint32_t min_in_sync() const { return policy_.min_in_sync; }
   bool serving() const;  // leads, and its EpochStart is committed
 
   // Whether a write of this level may be appended now. NOT_PRIMARY, NO_PRIMARY, NOT_ENOUGH_IN_SYNC;
@@ -228,6 +229,9 @@ class Copy {
   void LearnCommit(Sequence commit, Sequence replicated_end);
   void FollowCommit(Effects* out);
   bool MayCut(Sequence to, const replication::Open& open) const;
+
+  // Between nodes, not copies: the runner's business.
+  void OnMessage(size_t, const replication::Stamp&, const replication::Deleted&, Effects*) {}
 
   // copy_lead.cc
   void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Joined& joined,

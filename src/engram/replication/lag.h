@@ -72,7 +72,7 @@ class LagMonitor {
  private:
   ReplicaStatus Judge(const Lag& lag, const LagInput& input) const;
 
-  const LagThresholds thresholds_;
+  LagThresholds thresholds_;
   Lag last_;
   Duration heard_time_{};  // the lag when it was last connected
   bool measured_ = false;

@@ -115,8 +115,13 @@ struct Answer {
   std::optional<SpaceRecord> record;  // newest that is durable there
 };
 
-using Body =
-    std::variant<Open, Entries, Confirm, Joined, Ack, Gap, Refused, Confirmed, Ask, Answer>;
+// ---- between nodes ----
+
+// The incarnation stamp.space was deleted: whoever has a copy removes it.
+struct Deleted {};
+
+using Body = std::variant<Open, Entries, Confirm, Joined, Ack, Gap, Refused, Confirmed, Ask, Answer,
+                          Deleted>;
 
 struct Message {
   Stamp stamp;
