@@ -1,0 +1,186 @@
+// Protobuf to values, with every check of form.
+#include "engram/rpc/codec.h"
+
+namespace engram::rpc {
+namespace {
+
+Status Malformed(const std::string& what) {
+  return Status(Reason::INVALID_REQUEST, "A replication message is not valid: " + what)
+      .Expected("a message of docs/replication-wire.md")
+      .Suggest("run the same version of engram on every node");
+}
+
+Status OverLimit(const std::string& what, size_t actual, size_t limit) {
+  return Status(Reason::TOO_LARGE, "A replication message has " + what + " over the limit.")
+      .Expected("at most " + std::to_string(limit))
+      .With("limit", limit)
+      .With("actual", actual);
+}
+
+Position At(uint64_t epoch, uint64_t sequence) {
+  return {Epoch(epoch), Sequence(sequence)};
+}
+
+replication::Floors Take(const pb::Floors& in) {
+  return {Sequence(in.tombstone()), At(in.compaction_epoch(), in.compaction_sequence())};
+}
+
+Status Take(const pb::OpenLog& in, replication::Open* open) {
+  if (in.history_size() > kHistoryRowsMax)
+    return OverLimit("a history", in.history_size(), kHistoryRowsMax);
+  if (in.losses_size() > kHistoryRowsMax)
+    return OverLimit("a list of losses", in.losses_size(), kHistoryRowsMax);
+  for (const pb::EpochBegin& row : in.history()) {
+    const record::EpochBegin next{Epoch(row.epoch()), Sequence(row.first())};
+    const bool first = open->history.empty();
+    if (!first &&
+        (next.epoch < open->history.back().epoch || next.first <= open->history.back().first))
+      return Malformed("its history is not in order");
+    open->history.push_back(next);
+  }
+  open->end = At(in.end_epoch(), in.end_sequence());
+  if (!open->history.empty() && open->history.back().first > open->end.sequence)
+    return Malformed("its history goes beyond its end");
+  open->end_crc = in.end_crc();
+  open->commit = Sequence(in.commit());
+  open->replicated_end = Sequence(in.replicated_end());
+  open->floors = Take(in.floors());
+  for (const pb::StatedLossAt& row : in.losses())
+    open->losses.push_back({Sequence(row.at()), At(row.after_epoch(), row.after_sequence())});
+  return OkStatus();
+}
+
+Status Take(pb::SpaceMessage& in, replication::Entries* entries) {
+  const pb::Entries& from = in.entries();
+  entries->first = Sequence(from.first());
+  entries->last = Sequence(from.last());
+  entries->last_crc = from.last_crc();
+  entries->commit = Sequence(from.commit());
+  entries->replicated_end = Sequence(from.replicated_end());
+  entries->end = Sequence(from.end());
+  entries->floors = Take(from.floors());
+  if (!in.has_batch()) return OkStatus();
+  if (in.batch().size() > kBatchBytesMax)
+    return OverLimit("a batch", in.batch().size(), kBatchBytesMax);
+  if (entries->first.is_zero() || entries->last < entries->first)
+    return Malformed("a batch without a range");
+  entries->batch = std::make_shared<const std::string>(std::move(*in.mutable_batch()));
+  return OkStatus();
+}
+
+Status Take(const pb::Refused& in, replication::Refused* refused) {
+  if (in.why() < pb::Refused::STALE_EPOCH || in.why() > pb::Refused::BAD_EPOCH)
+    return Malformed("an unknown refusal");
+  refused->why = static_cast<replication::Refused::Why>(in.why() - 1);
+  refused->promised = Epoch(in.promised());
+  if (in.text().size() > kTextBytesMax) return OverLimit("a text", in.text().size(), kTextBytesMax);
+  refused->text = in.text();
+  return OkStatus();
+}
+
+Status TakeRecord(const std::string& bytes, uint64_t at,
+                  std::optional<replication::SpaceRecord>* record) {
+  if (bytes.size() > kRecordBytesMax) return OverLimit("a record", bytes.size(), kRecordBytesMax);
+  ASSIGN_OR_RETURN(*record, replication::DecodeRecord(bytes, Sequence(at)));
+  return OkStatus();
+}
+
+Status Take(const pb::Answer& in, replication::Answer* answer) {
+  answer->round = in.round();
+  answer->granted = in.granted();
+  answer->has_space = in.has_space();
+  answer->fit = in.fit();
+  answer->promised = Epoch(in.promised());
+  answer->end = At(in.end_epoch(), in.end_sequence());
+  answer->floor = Sequence(in.floor());
+  if (!in.has_record()) return OkStatus();
+  return TakeRecord(in.record(), in.record_at(), &answer->record);
+}
+
+void Take(const pb::Joined& in, replication::Joined* joined) {
+  joined->end = At(in.end_epoch(), in.end_sequence());
+  joined->end_crc = in.end_crc();
+  joined->durable = Sequence(in.durable());
+  joined->visible = Sequence(in.visible());
+}
+
+Status TakeBody(pb::SpaceMessage& in, replication::Body* body) {
+  if (in.has_batch() && !in.has_entries()) return Malformed("a batch without entries");
+  switch (in.body_case()) {
+    case pb::SpaceMessage::kOpen:
+      return Take(in.open(), &body->emplace<replication::Open>());
+    case pb::SpaceMessage::kEntries:
+      return Take(in, &body->emplace<replication::Entries>());
+    case pb::SpaceMessage::kConfirm:
+      *body = replication::Confirm{in.confirm().id()};
+      return OkStatus();
+    case pb::SpaceMessage::kJoined:
+      Take(in.joined(), &body->emplace<replication::Joined>());
+      return OkStatus();
+    case pb::SpaceMessage::kAck:
+      *body = replication::Ack{Sequence(in.ack().durable()), Sequence(in.ack().visible())};
+      return OkStatus();
+    case pb::SpaceMessage::kGap:
+      *body = replication::Gap{Sequence(in.gap().expected())};
+      return OkStatus();
+    case pb::SpaceMessage::kRefused:
+      return Take(in.refused(), &body->emplace<replication::Refused>());
+    case pb::SpaceMessage::kConfirmed:
+      *body = replication::Confirmed{in.confirmed().id(), Epoch(in.confirmed().promised())};
+      return OkStatus();
+    case pb::SpaceMessage::kAsk:
+      *body = replication::Ask{in.ask().round(), in.ask().dry_run()};
+      return OkStatus();
+    case pb::SpaceMessage::kAnswer:
+      return Take(in.answer(), &body->emplace<replication::Answer>());
+    case pb::SpaceMessage::kDeleted:
+      *body = replication::Deleted();
+      return OkStatus();
+    case pb::SpaceMessage::BODY_NOT_SET:
+      return Malformed("it says nothing that this version knows");
+  }
+  return Malformed("it says nothing that this version knows");
+}
+
+Status CheckName(const std::string& name) {
+  if (name.empty()) return Malformed("it names no space");
+  if (name.size() > kNameBytesMax) return OverLimit("a name", name.size(), kNameBytesMax);
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<runtime::SpaceMessage> Decode(pb::SpaceMessage&& in) {
+  RETURN_IF_ERROR(CheckName(in.space()));
+  runtime::SpaceMessage out;
+  replication::Stamp& stamp = out.message.stamp;
+  if (!TakeId(in.incarnation(), &stamp.space) || !TakeId(in.sender(), &stamp.sender))
+    return Malformed("an identity that does not have 16 bytes");
+  stamp.epoch = Epoch(in.epoch());
+  RETURN_IF_ERROR(TakeBody(in, &out.message.body));
+  out.space = std::move(*in.mutable_space());
+  return out;
+}
+
+Result<runtime::CopyStatus> Decode(const pb::CopyStatus& in) {
+  RETURN_IF_ERROR(CheckName(in.space()));
+  runtime::CopyStatus out;
+  if (!TakeId(in.incarnation(), &out.incarnation))
+    return Malformed("an identity that does not have 16 bytes");
+  out.space = in.space();
+  out.role = in.role();
+  out.epoch = Epoch(in.epoch());
+  out.promised = Epoch(in.promised());
+  out.end = At(in.end_epoch(), in.end_sequence());
+  out.end_crc = in.end_crc();
+  out.durable = Sequence(in.durable());
+  out.commit = Sequence(in.commit());
+  out.replicated_end = Sequence(in.replicated_end());
+  out.floors = Take(in.floors());
+  out.phase = in.phase();
+  out.trouble = in.trouble();
+  if (!in.record().empty()) RETURN_IF_ERROR(TakeRecord(in.record(), in.record_at(), &out.record));
+  return out;
+}
+
+}  // namespace engram::rpc

@@ -1,0 +1,104 @@
+#include "engram/rpc/link.h"
+
+#include <vector>
+
+#include "engram/obs/log.h"
+
+namespace engram::rpc {
+namespace {
+
+constexpr size_t kFrameBytes = 1 << 20;
+
+}  // namespace
+
+void Link::Attach(const WirePtr& wire) {
+  MutexLock lock(mutex_);
+  wire_ = wire;
+  began_ = options_.clock->Now();
+}
+
+void Link::Detach() {
+  MutexLock lock(mutex_);
+  wire_ = nullptr;
+  queue_.clear();
+  bytes_ = writing_ = 0;
+  busy_ = refused_ = false;
+}
+
+bool Link::Send(const runtime::SpaceMessage& message) {
+  {
+    MutexLock lock(mutex_);
+    if (wire_ == nullptr) return false;
+    if (bytes_ >= options_.queue_bytes) {
+      refused_ = true;
+      return false;
+    }
+  }
+  Parcel parcel = MakeParcel(message);
+  const size_t size = parcel.bytes();
+  if (size > options_.message_bytes) {
+    obs::Log(obs::Level::kError, "replication_message_too_large",
+             {{"space", message.space}, {"bytes", size}, {"limit", options_.message_bytes}});
+    return true;
+  }
+  MutexLock lock(mutex_);
+  if (wire_ == nullptr) return false;
+  if (bytes_ > 0 && bytes_ + size > options_.queue_bytes) {
+    refused_ = true;
+    return false;
+  }
+  bytes_ += size;
+  queue_.push_back(std::move(parcel));
+  if (!busy_) Pump();
+  return true;
+}
+
+void Link::OnWritten(const WirePtr& wire) {
+  bool room = false;
+  {
+    MutexLock lock(mutex_);
+    if (wire_ != wire) return;
+    bytes_ -= writing_;
+    writing_ = 0;
+    busy_ = false;
+    room = refused_ && bytes_ <= options_.queue_bytes / 2;
+    if (room) refused_ = false;
+    Pump();
+  }
+  if (room) writable_();
+}
+
+void Link::Heartbeat(Instant now, Duration every) {
+  MutexLock lock(mutex_);
+  if (wire_ == nullptr || busy_ || now - began_ < every) return;
+  pb::StreamMessage message;
+  message.mutable_heartbeat();
+  Write(FrameOf(message), 0);
+}
+
+bool Link::Stuck(Instant now, Duration limit) const {
+  MutexLock lock(mutex_);
+  return wire_ != nullptr && busy_ &&
+         now - began_ > limit + std::chrono::seconds(writing_ / kFrameBytes);
+}
+
+void Link::Pump() {
+  if (queue_.empty()) return;
+  std::vector<Parcel> parcels;
+  size_t bytes = 0;
+  while (!queue_.empty() && (bytes == 0 || bytes + queue_.front().bytes() <= kFrameBytes)) {
+    bytes += queue_.front().bytes();
+    parcels.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  Write(FrameOf(parcels), bytes);
+}
+
+void Link::Write(grpc::ByteBuffer frame, size_t bytes) {
+  busy_ = true;
+  writing_ = bytes;
+  began_ = options_.clock->Now();
+  wire_->Write(std::move(frame));
+}
+
+}  // namespace engram::rpc

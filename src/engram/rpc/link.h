@@ -1,0 +1,57 @@
+// What goes to one peer on one lane: a queue bounded by bytes, and the wire that takes it, one
+// frame at a time. Messages that wait for the wire share the next frame, up to 1 MiB; so a busy
+// lane sends few big frames, and an idle one sends at once.
+//
+// Thread-safe. Never blocks.
+#pragma once
+
+#include <deque>
+#include <functional>
+
+#include "engram/base/instant.h"
+#include "engram/base/thread_annotations.h"
+#include "engram/env/clock.h"
+#include "engram/rpc/frame.h"
+#include "engram/rpc/wire.h"
+
+namespace engram::rpc {
+
+struct LinkOptions {
+  size_t queue_bytes = 0;    // refused beyond; a single message always finds room in an empty queue
+  size_t message_bytes = 0;  // dropped beyond: the other side would break the connection
+  env::Clock* clock = nullptr;
+};
+
+class Link {
+ public:
+  // `writable` is called after a refusal, when half of the queue is free; it must not call back.
+  Link(const LinkOptions& options, std::function<void()> writable)
+      : options_(options), writable_(std::move(writable)) {}
+
+  void Attach(const WirePtr& wire);
+  void Detach();  // drops what waits
+
+  bool Send(const runtime::SpaceMessage& message);
+  void OnWritten(const WirePtr& wire);
+  // Sends a sign of life unless something was sent in the last `every`.
+  void Heartbeat(Instant now, Duration every);
+  // The wire has not taken a frame for longer than `limit`, and a second for each MiB of it.
+  bool Stuck(Instant now, Duration limit) const;
+
+ private:
+  void Pump() REQUIRES(mutex_);
+  void Write(grpc::ByteBuffer frame, size_t bytes) REQUIRES(mutex_);
+
+  const LinkOptions options_;
+  const std::function<void()> writable_;
+  mutable Mutex mutex_;
+  WirePtr wire_ GUARDED_BY(mutex_);
+  std::deque<Parcel> queue_ GUARDED_BY(mutex_);
+  size_t bytes_ GUARDED_BY(mutex_) = 0;    // queued, and under way
+  size_t writing_ GUARDED_BY(mutex_) = 0;  // bytes under way
+  bool busy_ GUARDED_BY(mutex_) = false;   // a write is under way
+  bool refused_ GUARDED_BY(mutex_) = false;
+  Instant began_ GUARDED_BY(mutex_);  // the last write
+};
+
+}  // namespace engram::rpc
