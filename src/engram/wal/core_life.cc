@@ -53,6 +53,7 @@ Status Core::Start() {
     if (options_.observer) options_.observer->OnEvent("corruption_found", damage_.message());
     return OkStatus();
   }
+  RETURN_IF_ERROR(meta_->Prove());
   ASSIGN_OR_RETURN(std::shared_ptr<env::File> file,
                    options_.fs->Open(segments_.back()->path(), env::OpenMode::kReadWrite));
   segments_.back()->SetFile(std::move(file));

@@ -181,6 +181,11 @@ Result<SpaceMetaFile> SpaceMetaFile::Open(env::FileSystem& fs, const std::string
   return SpaceMetaFile(std::move(file), std::move(*best), readable == 2);
 }
 
+Status SpaceMetaFile::Prove() {
+  RETURN_IF_ERROR(file_->WriteAt(SlotOffset(counter_), EncodeMetaSlot(meta_, counter_)));
+  return file_->Sync();
+}
+
 Status SpaceMetaFile::Write(SpaceMeta meta) {
   if (meta.history.size() > kHistoryMax) {
     meta.history.erase(meta.history.begin(), meta.history.end() - kHistoryMax);

@@ -72,6 +72,9 @@ class SpaceMetaFile {
   // False when a slot could not be read: the other may be older than what was written last, and a
   // clean end in it proves nothing.
   bool newest() const { return newest_; }
+  // Writes again what was read, in place, and syncs: the process before may have died in between,
+  // and the other slot must not be touched before. After an error as Write.
+  Status Prove();
   // Durable on return. After an error the log is poisoned: what stands there is not known.
   Status Write(SpaceMeta meta);
 
