@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "engram/env/faulty_file_system.h"
-#include "engram/wal/log_test_kit.h"
+#include "engram/wal/replica_test_kit.h"
 
 namespace engram::wal {
 namespace {
@@ -163,6 +163,44 @@ TEST(Concurrency, AGroupGrowsWhileTheDiskIsBusy) {
   ASSERT_TRUE(log->Close().ok());
   const auto groups = shared.observer.groups();
   EXPECT_EQ(std::count(groups.begin(), groups.end(), 50u), 1);
+}
+
+// One thread receives, others follow what it receives; they see the primary's bytes, in order.
+TEST(Concurrency, ACopyIsReadWhileItReceives) {
+  env::MemoryFileSystem primary_fs, fs;
+  Bench primary_bench(&primary_fs);
+  const auto primary = primary_bench.Create();
+  ASSERT_TRUE(Begin(*primary).ok());
+  for (uint64_t i = 2; i <= 400; ++i) Put(*primary, Bytes(i, 900));
+  const std::string all = RawLog(*primary);
+  Shared shared(&fs);
+  shared.options.commit_is_durable = false;
+  const auto copy = std::move(*Log::Create(shared.options, AnIncarnation()));
+  ASSERT_TRUE(copy->Promise(Epoch(1)).ok());
+  std::atomic<uint64_t> durable{0};
+  OnThreads(4, [&](int who) {
+    while (who == 0 && copy->end() < Sequence(400)) {
+      const Shipment next = Ship(*primary, copy->end().next(), 7);
+      const Status taken = copy->AppendReceived(next.records, [&, n = next.last.last](Status s) {
+        EXPECT_TRUE(s.ok());
+        durable = n.value();
+      });
+      EXPECT_TRUE(taken.ok()) << taken.ToString();
+      copy->SetCommit(copy->end());
+    }
+    std::string seen;
+    const auto cursor =
+        copy->NewCursor(Sequence(1), who == 1 ? ReadThrough::kCommitted : ReadThrough::kAppended);
+    Cursor::Shipped what;
+    while (cursor->position() <= Sequence(400)) {
+      const auto more = cursor->NextRecord(&seen, &what);
+      EXPECT_TRUE(more.ok()) << more.status().ToString();
+      if (!more.ok()) break;
+    }
+    EXPECT_EQ(seen, all);
+  });
+  ASSERT_TRUE(copy->Close().ok());
+  EXPECT_EQ(durable, 400u);
 }
 
 }  // namespace
