@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "engram/env/faulty_file_system.h"
+#include "engram/wal/hook_file_system.h"
 #include "engram/wal/replica_test_kit.h"
 
 namespace engram::wal {
@@ -201,6 +202,51 @@ TEST(Concurrency, ACopyIsReadWhileItReceives) {
   });
   ASSERT_TRUE(copy->Close().ok());
   EXPECT_EQ(durable, 400u);
+}
+
+// A sync that began before a cut ends after it was asked for: it proves nothing of what was cut.
+TEST(Concurrency, ACutWaitsForASyncThatIsOnItsWay) {
+  env::MemoryFileSystem memory;
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool armed = false, inside = false, released = false, cut = false;
+  HookFileSystem fs(&memory, [&] {
+    std::unique_lock lock(mutex);
+    if (!std::exchange(armed, false)) return;
+    inside = true;
+    changed.notify_all();
+    changed.wait(lock, [&] { return released; });
+  });
+  Bench bench(&fs);
+  bench.options.fsync_mode = FsyncMode::kTimer;
+  const auto log = bench.Create();
+  ASSERT_TRUE(Begin(*log).ok());
+  for (int i = 2; i <= 9; ++i) Put(*log, Bytes(i, 500));
+  armed = true;
+  OnThreads(3, [&](int who) {
+    if (who == 0) return bench.Settle();  // syncs what the timer mode has left
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return inside; });
+    lock.unlock();
+    if (who == 1) {
+      EXPECT_TRUE(log->TruncateAfter(Sequence(3)).ok());
+      lock.lock();
+      cut = true;
+      return;
+    }
+    // Until the cut waits, or is over although it should have waited.
+    const auto over = [&] {
+      std::lock_guard guard(mutex);
+      return cut;
+    };
+    while (log->AppendReceived({}, nullptr).reason() != Reason::RECOVERING && !over()) {
+    }
+    lock.lock();
+    released = true;
+    changed.notify_all();
+  });
+  EXPECT_EQ(log->durable_end(), Sequence(3));
+  EXPECT_EQ(log->end(), Sequence(3));
 }
 
 }  // namespace
