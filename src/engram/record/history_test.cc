@@ -55,9 +55,9 @@ TEST(History, TheForkIsTheLongestCommonBeginning) {
       for (Log& log : logs) {
         if (!prng.OneIn(2)) continue;
         // A follower has a beginning of it that holds at least one entry of the epoch.
-        log.assign(grown.begin(), grown.begin() + static_cast<long>(
-                                      leader.size() + 1 +
-                                      prng.Below(grown.size() - leader.size())));
+        log.assign(grown.begin(),
+                   grown.begin() + static_cast<long>(leader.size() + 1 +
+                                                     prng.Below(grown.size() - leader.size())));
       }
     }
     const auto history = [&](const Log& log) {
