@@ -113,8 +113,9 @@ ContentOutcome DecideContent(const Operation& operation, uint32_t item, uint32_t
   return outcome;
 }
 
-v1::RememberResponse RememberReply(const Core& core, const pb::StoreRecord& record,
-                                   Position position, v1::WriteOutcome outcome) {
+v1::RememberResponse RememberReply(const Core& core, const Reached& reached,
+                                   const pb::StoreRecord& record, Position position,
+                                   v1::WriteOutcome outcome) {
   const v1::Episode& episode = record.episode();
   v1::RememberResponse reply;
   reply.set_memory_id(episode.id());
@@ -125,7 +126,7 @@ v1::RememberResponse RememberReply(const Core& core, const pb::StoreRecord& reco
   reply.set_initial_state(v1::CONSOLIDATION_STATE_RECENT);
   *reply.mutable_event_time() = episode.event_time();
   v1::WriteResult* write = reply.mutable_write();
-  *write = ResultOf(core, position, outcome);
+  *write = ResultOf(core, reached, position, outcome);
   write->set_version(record.version());
   *write->mutable_stored_at() = record.stored_at();
   *write->mutable_warnings() = record.warnings();

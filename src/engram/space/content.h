@@ -43,7 +43,8 @@ std::string EncodeStore(ByteView encoded_episode, const pb::StoreRecord& rest);
 // The state of an id whose new content is at `place` of the staged entries.
 IdState StagedState(const Staged& staged, int place);
 
-v1::RememberResponse RememberReply(const Core& core, const pb::StoreRecord& record,
-                                   Position position, v1::WriteOutcome outcome);
+v1::RememberResponse RememberReply(const Core& core, const Reached& reached,
+                                   const pb::StoreRecord& record, Position position,
+                                   v1::WriteOutcome outcome);
 
 }  // namespace engram::space

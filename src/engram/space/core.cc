@@ -4,7 +4,7 @@
 
 namespace engram::space {
 
-Result<TailEntryPtr> DecodeEntry(const record::Entry& entry) {
+Result<std::shared_ptr<TailEntry>> DecodeEntry(const record::Entry& entry) {
   auto decoded = std::make_shared<TailEntry>();
   model::Change& change = decoded->change;
   change.sequence = entry.header.sequence;
@@ -12,7 +12,7 @@ Result<TailEntryPtr> DecodeEntry(const record::Entry& entry) {
   change.header_crc = entry.header.header_crc;
   ASSIGN_OR_RETURN(change.decision,
                    model::DecodeDecision(static_cast<uint32_t>(entry.header.type), entry.payload));
-  return TailEntryPtr(std::move(decoded));
+  return decoded;
 }
 
 void Core::Apply(TailEntryPtr entry) {
@@ -24,6 +24,8 @@ void Core::Apply(TailEntryPtr entry) {
   } else if (std::holds_alternative<pb::DeleteRecord>(decision)) {
     for (const Sequence content : EndedBy(entry->change)) End(content, entry->sequence());
     deleted += static_cast<uint64_t>(std::get<pb::DeleteRecord>(decision).ids_size());
+  } else if (const auto* settings = std::get_if<pb::SettingsRecord>(&decision)) {
+    if (settings->deleted()) gone = true;
   }
   tail.Push(std::move(entry));
 }
@@ -75,7 +77,8 @@ void Core::End(Sequence content, Sequence by) {
 Result<TailEntryPtr> Core::EntryAt(Sequence sequence) {
   if (TailEntryPtr entry = tail.Find(sequence)) return entry;
   ASSIGN_OR_RETURN(const record::Entry entry, log->Read(sequence));
-  return DecodeEntry(entry);
+  ASSIGN_OR_RETURN(TailEntryPtr decoded, DecodeEntry(entry));
+  return decoded;
 }
 
 Result<std::shared_ptr<const pb::StoreRecord>> Core::RecordAt(Sequence content) {
@@ -178,6 +181,11 @@ bool Core::TakeCharge(uint64_t bytes) {
   return true;
 }
 
+void Core::MustCharge(uint64_t bytes) {
+  charged += bytes;
+  if (environment.tails != nullptr) environment.tails->Take(bytes);
+}
+
 void Core::GiveCharge(uint64_t bytes) {
   if (bytes == 0) return;
   charged -= bytes;
@@ -190,6 +198,21 @@ void Core::TrimTail(bool pressed) {
     floor = std::min({floor, text->identity().sequence, vectors->identity().sequence});
   }
   GiveCharge(tail.TrimThrough(floor));
+}
+
+Status SpaceIsDeleted(const std::string& id) {
+  return Status(Reason::SPACE_NOT_FOUND, "The space '" + id + "' was deleted.").With("space", id);
+}
+
+Result<Gate::Pass> Core::Enter() {
+  ASSIGN_OR_RETURN(Gate::Pass pass, gate.Enter());
+  if (gone.load()) return SpaceIsDeleted(id);
+  if (ready.load()) return pass;
+  return Status(Reason::RECOVERING, "No entry has arrived yet at this copy of '" + id + "'.")
+      .Expected("the space's first entries, from its primary")
+      .Suggest("ask another node, or wait: engram replicas shows how far it is")
+      .With("space", id)
+      .With("retry_after_ms", uint64_t{1000});
 }
 
 Result<Snapshots> Core::TakeSnapshots() {

@@ -62,11 +62,13 @@ class Gate {
   bool closed_ GUARDED_BY(mutex_) = false;
 };
 
-// The visible end: rises only; can be waited for.
+// The visible end: rises, but for a cut of the log; can be waited for.
 class VisibleEnd {
  public:
   Position Get() const EXCLUDES(mutex_);
   void Advance(Position to) EXCLUDES(mutex_);
+  // The log was cut: the one way back. With the gate shut.
+  void Reset(Position to) EXCLUDES(mutex_);
   // Waits until `holds(visible end)` or the time is over; says whether it holds.
   bool WaitFor(const std::function<bool(Position)>& holds, env::Duration at_most) EXCLUDES(mutex_);
 
@@ -91,7 +93,11 @@ class Core {
   model::UtcTime created_at;
   Incarnation incarnation;
   std::unique_ptr<wal::Log> log;
-  bool epoch_begun = false;  // by this process; under the writer's lock
+  bool epoch_begun = false;        // by this process; under the writer's lock
+  Committer* committer = nullptr;  // of a space with other copies
+  // Settings, indexes and rows are there: always, but for a copy that nothing has arrived at.
+  std::atomic<bool> ready{false};
+  std::atomic<bool> gone{false};  // deleted, as readers see it
 
   // ---- replaced by a rebuild only ----
   std::unique_ptr<index::Catalog> catalog;
@@ -102,7 +108,7 @@ class Core {
   // ---- moving ----
   Tail tail;
   VisibleEnd visible;
-  Gate gate;
+  mutable Gate gate;
   Documents documents;
   // Bytes of the tail and of what is on its way into it.
   std::atomic<uint64_t> charged{0};
@@ -135,8 +141,13 @@ class Core {
   std::vector<RowIndex> VectorSample(const RowTable& table, size_t rows, Sequence visible,
                                      size_t limit) EXCLUDES(sample_mutex_);
 
+  // Enters the gate of a space that can be used: SHUTTING_DOWN, RECOVERING, SPACE_NOT_FOUND.
+  Result<Gate::Pass> Enter();
+
   // Takes from the space's and the node's bound; false when these are reached.
   bool TakeCharge(uint64_t bytes);
+  // The same for what is there in any case.
+  void MustCharge(uint64_t bytes);
   void GiveCharge(uint64_t bytes);
   // Trims what every index has reached, or, `pressed`, what the catalog has reached.
   void TrimTail(bool pressed);
@@ -170,6 +181,11 @@ class Core {
 };
 
 // Decodes a log entry.
-Result<TailEntryPtr> DecodeEntry(const record::Entry& entry);
+Result<std::shared_ptr<TailEntry>> DecodeEntry(const record::Entry& entry);
+// What an entry of this payload is charged to the tail: decoded it takes about as much again.
+inline uint64_t ChargeFor(size_t payload_bytes) {
+  return 2 * payload_bytes + 512;
+}
+Status SpaceIsDeleted(const std::string& id);
 
 }  // namespace engram::space

@@ -35,6 +35,12 @@ uint32_t DocumentTerms::NumberAt(size_t* at) const {
   }
 }
 
+void Documents::Clear() {
+  MutexLock lock(mutex_);
+  kept_.clear();
+  bytes_ = 0;
+}
+
 std::shared_ptr<const DocumentTerms> Documents::Find(Sequence content) const {
   MutexLock lock(mutex_);
   const auto found = kept_.find(content.value());

@@ -43,6 +43,8 @@ class Documents {
  public:
   static constexpr size_t kMaxBytes = 16u << 20;
   void SetAnalyzer(std::string name) { analyzer_ = std::move(name); }
+  // Contents mean something else from now on.
+  void Clear() EXCLUDES(mutex_);
   std::shared_ptr<const DocumentTerms> Find(Sequence content) const EXCLUDES(mutex_);
   Result<std::shared_ptr<const DocumentTerms>> Analyse(Sequence content, std::string_view text)
       EXCLUDES(mutex_);

@@ -133,32 +133,32 @@ class Forget : public Operation {
 
   void Refuse(const Status& why) override { done_(why); }
 
-  void Answer(const Group* group) override {
+  void Answer(const Group* group, const Reached& reached) override {
     v1::ForgetResponse reply;
     for (const size_t i : changed_) AddId(targets_.ids()[i], &reply);
     const v1::WriteOutcome outcome =
         changed_.empty() ? v1::WRITE_OUTCOME_UNCHANGED : v1::WRITE_OUTCOME_UPDATED;
     if (group != nullptr) {
       const model::Change& change = group->entries.front()->change;
-      FillWrite(change, outcome, now_.ToProto(), &reply);
+      FillWrite(change, reached, outcome, now_.ToProto(), &reply);
     } else {
-      *reply.mutable_write() = NothingWritten(core_, command_.options, outcome);
+      *reply.mutable_write() = NothingWritten(core_, command_.options, reached, outcome);
     }
     reply.set_reversible(!deletes_);
     done_(std::move(reply));
   }
 
-  void Repeat(const std::vector<TailEntryPtr>& entries) override {
+  void Repeat(const std::vector<TailEntryPtr>& entries, const Reached& reached) override {
     const model::Change& change = entries.front()->change;
     v1::ForgetResponse reply;
     const auto* deleted = std::get_if<pb::DeleteRecord>(&change.decision);
     const auto* update = std::get_if<pb::UpdateRecord>(&change.decision);
     if (deleted != nullptr) {
       for (const std::string& id : deleted->ids()) AddId(id, &reply);
-      FillWrite(change, v1::WRITE_OUTCOME_REPEATED, deleted->at(), &reply);
+      FillWrite(change, reached, v1::WRITE_OUTCOME_REPEATED, deleted->at(), &reply);
     } else if (update != nullptr) {
       for (const std::string& id : update->ids()) AddId(id, &reply);
-      FillWrite(change, v1::WRITE_OUTCOME_REPEATED, update->at(), &reply);
+      FillWrite(change, reached, v1::WRITE_OUTCOME_REPEATED, update->at(), &reply);
     }
     reply.set_reversible(!deletes_);
     done_(std::move(reply));
@@ -203,9 +203,9 @@ class Forget : public Operation {
     if (reply->ids_size() < static_cast<int>(model::kMaxBatch)) reply->add_ids(id);
   }
 
-  void FillWrite(const model::Change& change, v1::WriteOutcome outcome,
+  void FillWrite(const model::Change& change, const Reached& reached, v1::WriteOutcome outcome,
                  const google::protobuf::Timestamp& at, v1::ForgetResponse* reply) const {
-    *reply->mutable_write() = ResultOf(core_, {change.epoch, change.sequence}, outcome);
+    *reply->mutable_write() = ResultOf(core_, reached, {change.epoch, change.sequence}, outcome);
     *reply->mutable_write()->mutable_stored_at() = at;
   }
 
@@ -260,32 +260,32 @@ class Restore : public Operation {
 
   void Refuse(const Status& why) override { done_(why); }
 
-  void Answer(const Group* group) override {
+  void Answer(const Group* group, const Reached& reached) override {
     v1::RestoreResponse reply;
     reply.set_restored(static_cast<uint32_t>(changed_.size()));
     for (const std::string& id : missing_) reply.add_missing(id);
     const v1::WriteOutcome outcome =
         changed_.empty() ? v1::WRITE_OUTCOME_UNCHANGED : v1::WRITE_OUTCOME_UPDATED;
-    *reply.mutable_write() = NothingWritten(core_, options_, outcome);
-    if (group != nullptr) FillWrite(group->entries.front()->change, outcome, &reply);
+    *reply.mutable_write() = NothingWritten(core_, options_, reached, outcome);
+    if (group != nullptr) FillWrite(group->entries.front()->change, reached, outcome, &reply);
     done_(std::move(reply));
   }
 
-  void Repeat(const std::vector<TailEntryPtr>& entries) override {
+  void Repeat(const std::vector<TailEntryPtr>& entries, const Reached& reached) override {
     const model::Change& change = entries.front()->change;
     v1::RestoreResponse reply;
     if (const auto* update = std::get_if<pb::UpdateRecord>(&change.decision)) {
       reply.set_restored(static_cast<uint32_t>(update->ids_size()));
       *reply.mutable_missing() = update->missing_ids();
     }
-    FillWrite(change, v1::WRITE_OUTCOME_REPEATED, &reply);
+    FillWrite(change, reached, v1::WRITE_OUTCOME_REPEATED, &reply);
     done_(std::move(reply));
   }
 
  private:
-  void FillWrite(const model::Change& change, v1::WriteOutcome outcome,
+  void FillWrite(const model::Change& change, const Reached& reached, v1::WriteOutcome outcome,
                  v1::RestoreResponse* reply) const {
-    *reply->mutable_write() = ResultOf(core_, {change.epoch, change.sequence}, outcome);
+    *reply->mutable_write() = ResultOf(core_, reached, {change.epoch, change.sequence}, outcome);
     if (const auto* update = std::get_if<pb::UpdateRecord>(&change.decision)) {
       *reply->mutable_write()->mutable_stored_at() = update->at();
     }

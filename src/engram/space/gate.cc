@@ -10,6 +10,10 @@ bool MemoryBudget::TryTake(uint64_t bytes) {
   return true;
 }
 
+void MemoryBudget::Take(uint64_t bytes) {
+  used_.fetch_add(bytes, std::memory_order_relaxed);
+}
+
 void MemoryBudget::Give(uint64_t bytes) {
   const uint64_t before = used_.fetch_sub(bytes, std::memory_order_relaxed);
   ENGRAM_CHECK(before >= bytes);
@@ -76,6 +80,12 @@ Position VisibleEnd::Get() const {
 void VisibleEnd::Advance(Position to) {
   MutexLock lock(mutex_);
   ENGRAM_CHECK(to.sequence >= end_.sequence);
+  end_ = to;
+  changed_.notify_all();
+}
+
+void VisibleEnd::Reset(Position to) {
+  MutexLock lock(mutex_);
   end_ = to;
   changed_.notify_all();
 }

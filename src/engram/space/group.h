@@ -1,13 +1,10 @@
-// What was appended to the log together, and who waits for it. Guarded by the writer's lock; the
-// waiters run after it.
+// What was appended to the log together and is not visible yet. Guarded by the writer's lock.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "engram/base/status.h"
 #include "engram/space/tail.h"
 
 namespace engram::space {
@@ -16,9 +13,11 @@ struct Group {
   std::vector<std::shared_ptr<TailEntry>> entries;
   std::vector<std::string> ids;  // noted in the id table
   uint64_t bytes = 0;            // charged
-  bool finished = false;
-  Status status;  // when finished: durable and visible, or what happened
-  std::vector<std::function<void(const Status&)>> waiters;
+  // Neither published nor failed: the writer still answers for its entries and its charge.
+  bool pending = true;
+
+  Sequence first() const { return entries.front()->sequence(); }
+  Sequence last() const { return entries.back()->sequence(); }
 };
 
 }  // namespace engram::space

@@ -51,6 +51,54 @@ void IdTable::Note(const std::string& id, IdState state) {
   pending_[id] = std::move(state);
 }
 
+// The state of an id as of everything noted; `content` is where it lies when only the rows know.
+IdState IdTable::Before(const std::string& id, Sequence content) const {
+  if (const auto pending = pending_.find(id); pending != pending_.end()) return pending->second;
+  IdState state;
+  const auto row = core_.rows->Find(content, core_.rows->size());
+  if (!row.has_value()) return state;
+  const Sequence now(UINT64_MAX);
+  state.version = core_.rows->row(*row).version;
+  state.live = core_.rows->LiveAt(*row, now);
+  state.suppressed = state.live && core_.rows->SuppressedAt(*row, now);
+  state.content = content;
+  return state;
+}
+
+void IdTable::TakeOver(const TailEntryPtr& entry, const std::shared_ptr<Group>& group) {
+  const auto note = [&](const std::string& id, IdState state) {
+    state.group = group;
+    group->ids.push_back(id);
+    pending_[id] = std::move(state);
+  };
+  const model::Decision& decision = entry->change.decision;
+  if (const pb::StoreRecord* content = entry->content()) {
+    IdState state;
+    const std::vector<Sequence> ended = EndedBy(entry->change);
+    const bool keeps_state = !std::holds_alternative<pb::StoreRecord>(decision);
+    const std::string& id = content->episode().id();
+    state.suppressed = keeps_state && !ended.empty() && Before(id, ended.front()).suppressed;
+    state.version = content->version();
+    state.live = true;
+    state.content = entry->sequence();
+    state.record = std::shared_ptr<const pb::StoreRecord>(entry, content);
+    note(id, std::move(state));
+  } else if (const auto* update = std::get_if<pb::UpdateRecord>(&decision)) {
+    for (int i = 0; i < std::min(update->ids_size(), update->contents_size()); ++i) {
+      IdState state = Before(update->ids(i), Sequence(update->contents(i)));
+      if (!state.live || !update->has_state()) continue;
+      state.suppressed = update->state().suppressed();
+      note(update->ids(i), std::move(state));
+    }
+  } else if (const auto* deleted = std::get_if<pb::DeleteRecord>(&decision)) {
+    for (int i = 0; i < std::min(deleted->ids_size(), deleted->versions_size()); ++i) {
+      IdState state;
+      state.version = deleted->versions(i);
+      note(deleted->ids(i), std::move(state));
+    }
+  }
+}
+
 void IdTable::Settle(const std::string& id, const Group* group) {
   const auto pending = pending_.find(id);
   if (pending != pending_.end() && pending->second.group.get() == group) pending_.erase(pending);

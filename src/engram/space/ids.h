@@ -46,10 +46,16 @@ class IdTable {
   std::optional<IdState> Resolve(const std::string& id, const IdHint& hint) const;
   // Under the lock: appended, not durable yet.
   void Note(const std::string& id, IdState state);
+  // Under the lock: an entry of the log that the rows do not know yet; those before it are noted.
+  void TakeOver(const TailEntryPtr& entry, const std::shared_ptr<Group>& group);
   // Under the lock: the rows know all that `group` did.
   void Settle(const std::string& id, const Group* group);
+  // Under the lock: what was noted and not settled will never be.
+  void Clear() { pending_.clear(); }
 
  private:
+  IdState Before(const std::string& id, Sequence content) const;
+
   Core& core_;
   std::unordered_map<std::string, IdState> pending_;
 };

@@ -35,6 +35,7 @@ Indexer::~Indexer() {
 }
 
 void Indexer::Kick(bool at_once) {
+  if (!core_.ready.load()) return;
   const Sequence visible = core_.visible.Get().sequence;
   for (const auto& runner : runners_) {
     const Sequence reached = runner->follower->identity().sequence;

@@ -47,6 +47,19 @@ void KeyTable::Settle(const Group& group) {
   }
 }
 
+void KeyTable::ForgetAbove(Sequence last) {
+  while (!order_.empty() && order_.back().first > last) {
+    recent_.erase(order_.back().second);
+    order_.pop_back();
+  }
+}
+
+void KeyTable::Reset() {
+  recent_.clear();
+  order_.clear();
+  forgotten_through_ = Sequence();
+}
+
 void KeyTable::ForgetThrough(Sequence through) {
   while (!order_.empty() && order_.front().first <= through) {
     const auto recent = recent_.find(order_.front().second);

@@ -38,6 +38,10 @@ class KeyTable {
   void Note(const model::Change& change, std::shared_ptr<Group> group);
   // Under the lock: the entries of the group are durable, or never will be.
   void Settle(const Group& group);
+  // Under the lock: the entries above this are no longer in the log, or not known to stay.
+  void ForgetAbove(Sequence last);
+  // Under the lock: nothing is known any more, and the catalog is another.
+  void Reset();
   // Under the lock: the catalog answers for entries up to here from now on.
   void ForgetThrough(Sequence through);
 

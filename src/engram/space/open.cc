@@ -3,9 +3,7 @@
 
 #include <algorithm>
 
-#include "engram/index/analyzer.h"
 #include "engram/model/episode.h"
-#include "engram/space/epoch.h"
 #include "engram/space/space_impl.h"
 
 namespace engram::space {
@@ -14,14 +12,6 @@ namespace {
 // Up to these the rest of the log is taken into the tail; what is more goes to the catalog first.
 constexpr uint64_t kReplayEntries = 20'000;
 constexpr size_t kReplayBytes = 16u << 20;
-
-Status NoSuchSpace(const std::string& id) {
-  return Status(Reason::SPACE_NOT_FOUND, "There is no space '" + id + "'.")
-      .Expected("a space that was created")
-      .Suggest("create it: writing to a space does not make it")
-      .Example("engram space create " + id)
-      .With("space", id);
-}
 
 Row FromCatalog(const index::LiveRow& live) {
   Row row;
@@ -43,29 +33,6 @@ Row FromCatalog(const index::LiveRow& live) {
   return row;
 }
 
-// Makes a log with its first two entries.
-Result<std::unique_ptr<wal::Log>> MakeLog(const SpaceEnvironment& environment,
-                                          const std::string& id, const std::string& directory,
-                                          const v1::SpaceSettings& settings) {
-  const Incarnation incarnation = env::MakeIncarnation(*environment.entropy);
-  ASSIGN_OR_RETURN(std::unique_ptr<wal::Log> log,
-                   wal::Log::Create(LogOptionsOf(environment, id, directory), incarnation));
-  const auto now = model::UtcTime::FromNs(environment.clock->WallNs()).ToProto();
-  RETURN_IF_ERROR(log->BeginEpoch(Epoch(1), EpochStartPayload(environment, Epoch(1), {})));
-  pb::SettingsRecord record;
-  *record.mutable_settings() = settings;
-  *record.mutable_created_at() = now;
-  *record.mutable_at() = now;
-  std::vector<wal::Draft> drafts;
-  drafts.push_back({record::EntryType::kSpaceSettings, model::Encode(record)});
-  RETURN_IF_ERROR(log->AppendAndWait(std::move(drafts)).status());
-  return log;
-}
-
-std::string MarkerOf(const SpaceEnvironment& environment, const std::string& id) {
-  return env::JoinPath(environment.spaces_directory, std::string(kUnfinished) + id);
-}
-
 template <class Index, class Open, class Destroy, class Follows>
 Status OpenIndex(Core& core, const char* name, const Open& open, const Destroy& destroy,
                  const Follows& follows, std::unique_ptr<Index>* index) {
@@ -84,6 +51,14 @@ Status OpenIndex(Core& core, const char* name, const Open& open, const Destroy& 
 
 }  // namespace
 
+Status NoSuchSpace(const std::string& id) {
+  return Status(Reason::SPACE_NOT_FOUND, "There is no space '" + id + "'.")
+      .Expected("a space that was created")
+      .Suggest("create it: writing to a space does not make it")
+      .Example("engram space create " + id)
+      .With("space", id);
+}
+
 wal::LogOptions LogOptionsOf(const SpaceEnvironment& environment, const std::string& id,
                              const std::string& directory) {
   wal::LogOptions options = environment.log;
@@ -96,85 +71,50 @@ wal::LogOptions LogOptionsOf(const SpaceEnvironment& environment, const std::str
   options.directory = directory;
   options.cluster = environment.cluster;
   options.space = id;
+  options.commit_is_durable = environment.committer_for == nullptr;
   return options;
-}
-
-Result<std::shared_ptr<Space>> Space::Create(const SpaceEnvironment& environment,
-                                             const std::string& id,
-                                             const v1::SpaceSettings& settings) {
-  RETURN_IF_ERROR(model::CheckSpaceId(id));
-  RETURN_IF_ERROR(model::CheckSettings(settings));
-  const v1::SpaceSettings complete = model::WithDefaults(settings);
-  RETURN_IF_ERROR(index::Analyzer::CheckName(complete.analyzer()));
-  env::FileSystem& fs = *environment.fs;
-  const std::string directory = env::JoinPath(environment.spaces_directory, id);
-  ASSIGN_OR_RETURN(const bool exists, fs.Exists(directory));
-  ASSIGN_OR_RETURN(const bool unfinished, fs.Exists(MarkerOf(environment, id)));
-  if (exists && !unfinished) {
-    return Status(Reason::SPACE_EXISTS, "The space '" + id + "' exists.")
-        .Suggest("if_not_exists makes this no error")
-        .With("space", id);
-  }
-  RETURN_IF_ERROR(RemoveUnfinished(environment, id));
-  // While the marker stands, what is under the name is not a space yet.
-  const std::string marker = MarkerOf(environment, id);
-  RETURN_IF_ERROR(fs.CreateDirectory(marker));
-  RETURN_IF_ERROR(fs.SyncDirectory(environment.spaces_directory));
-  Result<std::unique_ptr<wal::Log>> log = MakeLog(environment, id, directory, complete);
-  if (!log.ok()) {
-    (void)RemoveUnfinished(environment, id);  // else by the next start
-    return log.status();
-  }
-  RETURN_IF_ERROR(fs.Remove(marker));
-  RETURN_IF_ERROR(fs.SyncDirectory(environment.spaces_directory));
-  auto space = std::make_shared<SpaceImpl>(environment, id);
-  RETURN_IF_ERROR(space->Start(*std::move(log), /*epoch_begun=*/true));
-  return std::shared_ptr<Space>(std::move(space));
-}
-
-Result<std::shared_ptr<Space>> Space::Open(const SpaceEnvironment& environment,
-                                           const std::string& id) {
-  RETURN_IF_ERROR(model::CheckSpaceId(id));
-  env::FileSystem& fs = *environment.fs;
-  const std::string directory = env::JoinPath(environment.spaces_directory, id);
-  ASSIGN_OR_RETURN(const bool exists, fs.Exists(directory));
-  ASSIGN_OR_RETURN(const bool unfinished, fs.Exists(MarkerOf(environment, id)));
-  if (!exists || unfinished) return NoSuchSpace(id);
-  auto space = std::make_shared<SpaceImpl>(environment, id);
-  ASSIGN_OR_RETURN(std::unique_ptr<wal::Log> log,
-                   wal::Log::Open(LogOptionsOf(environment, id, directory)));
-  RETURN_IF_ERROR(space->Start(std::move(log), /*epoch_begun=*/false));
-  return std::shared_ptr<Space>(std::move(space));
-}
-
-Status RemoveUnfinished(const SpaceEnvironment& environment, const std::string& id) {
-  env::FileSystem& fs = *environment.fs;
-  const std::string marker = MarkerOf(environment, id);
-  ASSIGN_OR_RETURN(const bool unfinished, fs.Exists(marker));
-  if (!unfinished) return OkStatus();
-  RETURN_IF_ERROR(fs.RemoveAll(env::JoinPath(environment.spaces_directory, id)));
-  RETURN_IF_ERROR(fs.SyncDirectory(environment.spaces_directory));
-  RETURN_IF_ERROR(fs.Remove(marker));
-  return fs.SyncDirectory(environment.spaces_directory);
 }
 
 Status SpaceImpl::Start(std::unique_ptr<wal::Log> log, bool epoch_begun) {
   core_.log = std::move(log);
   core_.epoch_begun = epoch_begun;
   core_.incarnation = core_.log->incarnation();
+  const auto& committer_for = core_.environment.committer_for;
+  if (committer_for != nullptr) core_.committer = committer_for(core_.id, *core_.log);
+  if (core_.committer == nullptr) core_.log->SetCommit(core_.log->end());
+  core_.SetRows(std::make_shared<RowTable>());
+  const bool empty_copy = core_.committer != nullptr && core_.log->end() < Sequence(2);
+  if (!empty_copy) {
+    RETURN_IF_ERROR(SetUp());
+    if (core_.committer != nullptr && epoch_begun) RETURN_IF_ERROR(writer_.TakeOver());
+  }
+  if (core_.committer != nullptr && !epoch_begun) applier_.Resume();
+  return OkStatus();
+}
+
+Status SpaceImpl::SetUp() {
   RETURN_IF_ERROR(ReadSettings());
-  RETURN_IF_ERROR(CheckNotDeleted());
   core_.documents.SetAnalyzer(core_.settings.analyzer());
   RETURN_IF_ERROR(OpenIndexes());
-  RETURN_IF_ERROR(CatchUpCatalog(nullptr));
-  RETURN_IF_ERROR(LoadRows());
+  if (core_.committer != nullptr) {
+    // What an index has reached was committed when it took it.
+    core_.log->SetCommit(
+        std::max({core_.catalog->identity().sequence, core_.text->identity().sequence,
+                  core_.vectors->identity().sequence}));
+  }
+  RETURN_IF_ERROR(CheckNotDeleted());
+  const Sequence end = core_.log->committed_end();
+  RETURN_IF_ERROR(CatchUpCatalog(end, nullptr));
+  RETURN_IF_ERROR(LoadRows(end));
+  core_.ready = true;
   indexer_.Resume();
   indexer_.Kick(/*at_once=*/true);
   return OkStatus();
 }
 
 Status SpaceImpl::ReadSettings() {
-  // Second entry of every log, and never changed since.
+  // Second entry of every log, and never changed since: who knows them reads them no more.
+  if (settings_known_) return OkStatus();
   ASSIGN_OR_RETURN(const record::Entry entry, core_.log->Read(Sequence(2)));
   ASSIGN_OR_RETURN(const TailEntryPtr decoded, DecodeEntry(entry));
   const auto* record = std::get_if<pb::SettingsRecord>(&decoded->change.decision);
@@ -184,6 +124,8 @@ Status SpaceImpl::ReadSettings() {
         .With("space", core_.id)
         .With("sequence", uint64_t{2});
   }
+  MutexLock lock(settings_mutex_);
+  settings_known_ = true;
   core_.settings = model::WithDefaults(record->settings());
   core_.created_at = model::UtcTime::FromProto(record->created_at());
   return OkStatus();
@@ -197,7 +139,7 @@ Status SpaceImpl::CheckNotDeleted() {
     if (!entry.ok() || entry->header.type != record::EntryType::kSpaceSettings) continue;
     ASSIGN_OR_RETURN(const TailEntryPtr decoded, DecodeEntry(*entry));
     const auto* record = std::get_if<pb::SettingsRecord>(&decoded->change.decision);
-    if (record != nullptr && record->deleted()) return NoSuchSpace(core_.id);
+    if (record != nullptr && record->deleted()) return SpaceIsDeleted(core_.id);
   }
   return OkStatus();
 }
@@ -209,7 +151,7 @@ std::string SpaceImpl::IndexPath(const char* name) const {
 bool SpaceImpl::Follows(const index::IndexIdentity& identity) {
   if (identity.sequence.is_zero()) return true;
   if (identity.incarnation != core_.incarnation) return false;
-  if (identity.sequence > core_.log->committed_end()) return false;
+  if (identity.sequence > core_.log->end()) return false;
   const auto entry = core_.log->IdentityAt(identity.sequence);
   return entry.ok() && entry->has_value() &&
          **entry == wal::EntryIdentity{identity.epoch, identity.sequence, identity.header_crc};
@@ -237,9 +179,8 @@ Status SpaceImpl::OpenIndexes() {
       [&] { return index::VectorIndex::Destroy(fs, vectors); }, follows, &core_.vectors);
 }
 
-Result<bool> SpaceImpl::ReadRest(std::vector<TailEntryPtr>* entries) {
+Result<bool> SpaceImpl::ReadRest(Sequence end, std::vector<TailEntryPtr>* entries) {
   const Sequence from = core_.catalog->identity().sequence.next();
-  const Sequence end = core_.log->committed_end();
   if (from.value() + kReplayEntries <= end.value()) return false;
   const std::unique_ptr<wal::Cursor> cursor = core_.log->NewCursor(from);
   size_t bytes = 0;
@@ -253,11 +194,11 @@ Result<bool> SpaceImpl::ReadRest(std::vector<TailEntryPtr>* entries) {
   }
 }
 
-Status SpaceImpl::CatchUpCatalog(const std::function<void(uint64_t, uint64_t)>& progress) {
+Status SpaceImpl::CatchUpCatalog(Sequence end,
+                                 const std::function<void(uint64_t, uint64_t)>& progress) {
   std::vector<TailEntryPtr> rest;
-  ASSIGN_OR_RETURN(const bool little, ReadRest(&rest));
+  ASSIGN_OR_RETURN(const bool little, ReadRest(end, &rest));
   if (little && progress == nullptr) return OkStatus();
-  const Sequence end = core_.log->committed_end();
   const std::unique_ptr<Follower> follower = MakeCatalogFollower(core_);
   core_.tail.Reset(end);  // the follower reads the log itself
   for (bool more = true; more;) {
@@ -267,7 +208,7 @@ Status SpaceImpl::CatchUpCatalog(const std::function<void(uint64_t, uint64_t)>& 
   return OkStatus();
 }
 
-Status SpaceImpl::LoadRows() {
+Status SpaceImpl::LoadRows(Sequence end) {
   auto rows = std::make_shared<RowTable>();
   ASSIGN_OR_RETURN(const auto snapshot, core_.catalog->NewSnapshot());
   RETURN_IF_ERROR(snapshot->ForEachLive([&](const index::LiveRow& live) {
@@ -286,43 +227,56 @@ Status SpaceImpl::LoadRows() {
   core_.tail.Reset(at.sequence);
   writer_.CatalogReached(at.sequence);
   std::vector<TailEntryPtr> rest;
-  ASSIGN_OR_RETURN(const bool all, ReadRest(&rest));
+  ASSIGN_OR_RETURN(const bool all, ReadRest(end, &rest));
   if (!all) return Status(Reason::PERSISTENCE, "The catalog could not catch up with the log.");
   core_.visible.Advance(std::max(core_.visible.Get(), {at.epoch, at.sequence}));
-  for (TailEntryPtr& entry : rest) writer_.Replay(std::move(entry));
+  writer_.Replay(std::move(rest));
   return OkStatus();
 }
 
-Status SpaceImpl::ReplaceIndexes(const std::function<void(uint64_t, uint64_t)>& progress) {
+Status SpaceImpl::ReplaceIndexes(Sequence end,
+                                 const std::function<void(uint64_t, uint64_t)>& progress) {
   env::FileSystem& fs = *core_.environment.fs;
-  core_.DropSpareSnapshots();
-  core_.catalog = nullptr;
-  core_.text = nullptr;
-  core_.vectors = nullptr;
+  CloseIndexes();
   RETURN_IF_ERROR(index::Catalog::Destroy(fs, IndexPath("catalog.db")));
   RETURN_IF_ERROR(index::TextIndex::Destroy(fs, IndexPath("text.db")));
   RETURN_IF_ERROR(index::VectorIndex::Destroy(fs, IndexPath("vectors.bin")));
   RETURN_IF_ERROR(OpenIndexes());
   core_.GiveCharge(core_.tail.bytes());
-  RETURN_IF_ERROR(CatchUpCatalog(progress));
-  return LoadRows();
+  RETURN_IF_ERROR(CatchUpCatalog(end, progress));
+  return LoadRows(end);
+}
+
+void SpaceImpl::CloseIndexes() {
+  core_.DropSpareSnapshots();
+  core_.catalog = nullptr;
+  core_.text = nullptr;
+  core_.vectors = nullptr;
+}
+
+// With the gate shut: opens it again, or for ever when what is behind it cannot be used.
+Status SpaceImpl::ReopenGate(Status status) {
+  if (status.ok()) {
+    indexer_.Resume();
+  } else {
+    core_.gate.Close();  // the space is opened again when it is next asked for
+  }
+  core_.gate.Reopen();
+  return status;
 }
 
 Status SpaceImpl::RebuildIndexes(const std::function<void(uint64_t, uint64_t)>& progress) {
   const auto report = [&](uint64_t done, uint64_t total) {
     if (progress) progress(done, total);
   };
+  RETURN_IF_ERROR(core_.Enter().status());
   core_.gate.Shut();
   writer_.Drain();
+  writer_.Hold();
   indexer_.Pause();
-  const Status status = ReplaceIndexes(report);
-  if (!status.ok()) {
-    core_.gate.Close();  // opened again when it is next asked for
-    core_.gate.Reopen();
-    return status;
-  }
-  indexer_.Resume();
-  core_.gate.Reopen();
+  const Status status = ReopenGate(ReplaceIndexes(core_.visible.Get().sequence, report));
+  writer_.Release();
+  RETURN_IF_ERROR(status);
   ASSIGN_OR_RETURN(const Gate::Pass pass, core_.gate.Enter());
   const Sequence end = core_.visible.Get().sequence;
   while (!indexer_.WaitFor(end, std::chrono::milliseconds(200))) {

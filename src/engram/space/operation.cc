@@ -13,28 +13,37 @@ int Staged::Add(record::EntryType type, model::Decision decision, std::string pa
   return static_cast<int>(entries.size()) - 1;
 }
 
-Status CheckOptions(const v1::WriteOptions& options, const v1::SpaceSettings& settings) {
+Status CheckOptions(const v1::WriteOptions& options) {
   if (!options.idempotency_key().empty()) {
     RETURN_IF_ERROR(model::CheckIdempotencyKey(options.idempotency_key()));
   }
-  v1::Durability asked = options.durability();
-  if (asked == v1::DURABILITY_UNSPECIFIED) asked = settings.durability();
-  if (asked == v1::DURABILITY_REPLICATED) {
-    return Status(Reason::NOT_ENOUGH_IN_SYNC, "This node has no replica to make a second copy.")
-        .Expected("2 copies on different nodes")
-        .Suggest("ask for local durability, or for auto: the reply says what was reached")
-        .Example("engram remember \"…\" --durability local")
-        .With("have", uint64_t{1})
-        .With("need", uint64_t{2});
-  }
+  const v1::Durability asked = options.durability();
   if (asked == v1::DURABILITY_UNSPECIFIED || asked == v1::DURABILITY_LOCAL ||
-      asked == v1::DURABILITY_AUTO) {
+      asked == v1::DURABILITY_REPLICATED || asked == v1::DURABILITY_AUTO) {
     return OkStatus();
   }
   return Status(Reason::INVALID_REQUEST, "This durability cannot be asked for.")
       .Expected("local, replicated or auto")
       .With("field", "options.durability")
       .With("actual", static_cast<uint64_t>(asked));
+}
+
+Result<v1::Durability> LevelOf(const v1::WriteOptions& options, const v1::SpaceSettings& settings,
+                               bool copies) {
+  v1::Durability asked = options.durability();
+  if (asked == v1::DURABILITY_UNSPECIFIED) asked = settings.durability();
+  if (copies) {
+    if (asked != v1::DURABILITY_UNSPECIFIED) return asked;
+    const bool replicas = !settings.has_replica_count() || settings.replica_count() > 0;
+    return replicas ? v1::DURABILITY_REPLICATED : v1::DURABILITY_LOCAL;
+  }
+  if (asked != v1::DURABILITY_REPLICATED) return v1::DURABILITY_LOCAL;
+  return Status(Reason::NOT_ENOUGH_IN_SYNC, "This node has no replica to make a second copy.")
+      .Expected("2 copies on different nodes")
+      .Suggest("ask for local durability, or for auto: the reply says what was reached")
+      .Example("engram remember \"…\" --durability local")
+      .With("have", uint64_t{1})
+      .With("need", uint64_t{2});
 }
 
 Status CheckCondition(const v1::WriteOptions& options, const std::string& id,
@@ -82,23 +91,23 @@ std::shared_ptr<Group> Later(std::shared_ptr<Group> a, std::shared_ptr<Group> b)
   return a->entries.back()->sequence() > b->entries.back()->sequence() ? a : b;
 }
 
-v1::WriteResult ResultOf(const Core& core, Position position, v1::WriteOutcome outcome) {
-  const wal::FsyncMode mode = core.environment.log.fsync_mode;
-  const bool synced = mode == wal::FsyncMode::kPerWrite || mode == wal::FsyncMode::kPerBatch;
+v1::WriteResult ResultOf(const Core& core, const Reached& reached, Position position,
+                         v1::WriteOutcome outcome) {
   v1::WriteResult result;
   result.set_token(FormatToken(core.incarnation, position));
   result.set_sequence(position.sequence.value());
   result.set_epoch(position.epoch.value());
-  result.set_durability(synced ? v1::DURABILITY_LOCAL : v1::DURABILITY_WRITTEN);
-  result.set_durable_copies(synced ? 1 : 0);
-  result.set_wanted_copies(1);
+  result.set_durability(reached.durability);
+  result.set_durable_copies(reached.durable_copies);
+  result.set_wanted_copies(reached.wanted_copies);
+  result.set_degraded(reached.degraded);
   result.set_outcome(outcome);
   return result;
 }
 
 v1::WriteResult NothingWritten(const Core& core, const v1::WriteOptions& options,
-                               v1::WriteOutcome outcome) {
-  if (!options.validate_only()) return ResultOf(core, core.visible.Get(), outcome);
+                               const Reached& reached, v1::WriteOutcome outcome) {
+  if (!options.validate_only()) return ResultOf(core, reached, core.visible.Get(), outcome);
   v1::WriteResult result;
   result.set_outcome(outcome);
   return result;

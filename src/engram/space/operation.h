@@ -54,9 +54,23 @@ struct Verdict {
   static Verdict Write() { return {}; }
 };
 
+// What a write is to wait for, and how the copies of the space stood when it came in.
+struct Asked {
+  v1::Durability level = v1::DURABILITY_LOCAL;
+  uint32_t wanted_copies = 1, copies_in_sync = 1;
+};
+// What it has come to when it is answered.
+struct Reached {
+  v1::Durability durability = v1::DURABILITY_LOCAL;
+  uint32_t durable_copies = 1, wanted_copies = 1;
+  bool degraded = false;
+};
+
 class Operation {
  public:
   virtual ~Operation() = default;
+  Asked asked;  // filled in by the writer before anything else
+
   virtual const v1::WriteOptions& options() const = 0;
   // Of the request without its options; asked for when there is a key.
   virtual uint64_t request_digest() const = 0;
@@ -67,13 +81,15 @@ class Operation {
   // Answers, without the lock: an error, or what was decided. `group` has the entries with their
   // sequences; null when nothing was written.
   virtual void Refuse(const Status& why) = 0;
-  virtual void Answer(const Group* group) = 0;
+  virtual void Answer(const Group* group, const Reached& reached) = 0;
   // Answers as the first request with this key was answered, from the entries that it wrote.
-  virtual void Repeat(const std::vector<TailEntryPtr>& entries) = 0;
+  virtual void Repeat(const std::vector<TailEntryPtr>& entries, const Reached& reached) = 0;
 };
 
-// LOCAL or less: REPLICATED needs nodes that are not there.
-Status CheckOptions(const v1::WriteOptions& options, const v1::SpaceSettings& settings);
+Status CheckOptions(const v1::WriteOptions& options);
+// What is asked for, by the call or else by the space. `copies`: it has others.
+Result<v1::Durability> LevelOf(const v1::WriteOptions& options, const v1::SpaceSettings& settings,
+                               bool copies);
 // create_only and if_version against what is known of the id.
 Status CheckCondition(const v1::WriteOptions& options, const std::string& id, const IdState& state);
 Status NoSuchMemory(const Core& core, const std::string& id);
@@ -82,10 +98,11 @@ void FillKey(const Operation& operation, uint32_t item, uint32_t items, pb::Idem
 std::shared_ptr<Group> Later(std::shared_ptr<Group> a, std::shared_ptr<Group> b);
 
 // What a reply says of an entry.
-v1::WriteResult ResultOf(const Core& core, Position position, v1::WriteOutcome outcome);
+v1::WriteResult ResultOf(const Core& core, const Reached& reached, Position position,
+                         v1::WriteOutcome outcome);
 // Of a call that found nothing to write: what it found is visible. Of validate_only: no position.
 v1::WriteResult NothingWritten(const Core& core, const v1::WriteOptions& options,
-                               v1::WriteOutcome outcome);
+                               const Reached& reached, v1::WriteOutcome outcome);
 void FillStored(const pb::StoreRecord& record, Position position, v1::StoredInfo* stored);
 
 }  // namespace engram::space

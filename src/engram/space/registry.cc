@@ -82,19 +82,37 @@ class RegistryImpl : public Registry {
 
   Result<std::shared_ptr<Space>> Create(const std::string& id,
                                         const v1::SpaceSettings& settings) override {
-    RETURN_IF_ERROR(model::CheckSpaceId(id));
-    std::shared_ptr<Space> created;
-    {
-      MutexLock creating(creating_);
-      ASSIGN_OR_RETURN(created, Space::Create(environment_, id, settings));
-      MutexLock lock(mutex_);
-      auto slot = std::make_shared<Slot>();
-      slot->space = created;
-      slots_[id] = std::move(slot);
-      ++open_;
-    }
-    Trim();
-    return created;
+    return Make(id, [&] { return Space::Create(environment_, id, settings); });
+  }
+
+  Result<std::shared_ptr<Space>> CreateCopy(const std::string& id,
+                                            Incarnation incarnation) override {
+    return Make(id, [&] { return Space::CreateCopy(environment_, id, incarnation); });
+  }
+
+  Result<std::shared_ptr<Space>> CreateFirst(const std::string& id,
+                                             const v1::SpaceSettings& settings,
+                                             Incarnation incarnation, Epoch epoch,
+                                             std::string epoch_start_payload) override {
+    return Make(id, [&] {
+      return Space::CreateFirst(environment_, id, settings, incarnation, epoch,
+                                std::move(epoch_start_payload));
+    });
+  }
+
+  Result<std::string> MoveAway(const std::string& id) override {
+    std::string away;
+    RETURN_IF_ERROR(Dismiss(id, [&]() -> Status {
+      ASSIGN_OR_RETURN(away, MoveToForeign(environment_, id));
+      return OkStatus();
+    }));
+    return away;
+  }
+
+  Status Remove(const std::string& id) override {
+    RETURN_IF_ERROR(Dismiss(id, [&] { return RemoveFolder(id); }));
+    if (environment_.observer != nullptr) environment_.observer->OnDeleted(id);
+    return OkStatus();
   }
 
   Result<v1::DeleteSpaceResponse> Delete(const std::string& id) override {
@@ -111,12 +129,9 @@ class RegistryImpl : public Registry {
       if (status.state() == "ok") RETURN_IF_ERROR((*space)->MarkDeleted());
       (void)(*space)->Close();  // what was not closed cleanly is removed as well
     }
-    RETURN_IF_ERROR(Remove(id));
+    RETURN_IF_ERROR(RemoveFolder(id));
     if (environment_.observer != nullptr) environment_.observer->OnDeleted(id);
-    MutexLock lock(mutex_);
-    if (slot->space != nullptr) --open_;
-    slot->space = nullptr;
-    slots_.erase(id);
+    Forget(id, *slot);
     return response;
   }
 
@@ -248,7 +263,50 @@ class RegistryImpl : public Registry {
     environment_.observer->OnEvent(space.id(), "close_failed", status.message());
   }
 
-  Status Remove(const std::string& id) {
+  // Under the lock of creating, so that one of two that make the same space finds it there.
+  template <class MakeSpace>
+  Result<std::shared_ptr<Space>> Make(const std::string& id, const MakeSpace& make) {
+    RETURN_IF_ERROR(model::CheckSpaceId(id));
+    std::shared_ptr<Space> created;
+    {
+      MutexLock creating(creating_);
+      ASSIGN_OR_RETURN(created, make());
+      MutexLock lock(mutex_);
+      auto slot = std::make_shared<Slot>();
+      slot->space = created;
+      slots_[id] = std::move(slot);
+      ++open_;
+    }
+    Trim();
+    return created;
+  }
+
+  // Closes the space, has `take_away` take its folder, and knows it no more.
+  template <class TakeAway>
+  Status Dismiss(const std::string& id, const TakeAway& take_away) {
+    const std::shared_ptr<Slot> slot = FindSlot(id);
+    if (slot == nullptr) return NotFound(id);
+    MutexLock opening(slot->opening);
+    if (FindSlot(id) != slot) return NotFound(id);
+    std::shared_ptr<Space> space;
+    {
+      MutexLock lock(mutex_);
+      space = slot->space;
+    }
+    if (space != nullptr) CloseQuietly(*space);
+    RETURN_IF_ERROR(take_away());
+    Forget(id, *slot);
+    return OkStatus();
+  }
+
+  void Forget(const std::string& id, Slot& slot) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (slot.space != nullptr) --open_;
+    slot.space = nullptr;
+    slots_.erase(id);
+  }
+
+  Status RemoveFolder(const std::string& id) {
     env::FileSystem& fs = *environment_.fs;
     const std::string& spaces = environment_.spaces_directory;
     const std::string gone = env::JoinPath(spaces, std::string(kDeleted) + id);

@@ -29,6 +29,18 @@ class Registry {
   virtual bool Exists(const std::string& id) const = 0;
   virtual Result<std::shared_ptr<Space>> Create(const std::string& id,
                                                 const engram::v1::SpaceSettings& settings) = 0;
+  // As Space::CreateCopy and CreateFirst.
+  virtual Result<std::shared_ptr<Space>> CreateCopy(const std::string& id,
+                                                    Incarnation incarnation) = 0;
+  virtual Result<std::shared_ptr<Space>> CreateFirst(const std::string& id,
+                                                     const engram::v1::SpaceSettings& settings,
+                                                     Incarnation incarnation, Epoch epoch,
+                                                     std::string epoch_start_payload) = 0;
+  // Closes the space and moves its folder to <data_dir>/foreign/: it is another of this name.
+  // Returns where it lies now.
+  virtual Result<std::string> MoveAway(const std::string& id) = 0;
+  // Closes and removes a copy of a space that was deleted elsewhere.
+  virtual Status Remove(const std::string& id) = 0;
   // Marks it deleted in its log, closes it, removes its folder. Returns episodes and bytes.
   virtual Result<engram::v1::DeleteSpaceResponse> Delete(const std::string& id) = 0;
   // Sorted; those after `after`, with the prefix, at most `limit`.

@@ -41,13 +41,13 @@ class Remember : public Operation {
 
   void Refuse(const Status& why) override { done_(why); }
 
-  void Answer(const Group* group) override {
+  void Answer(const Group* group, const Reached& reached) override {
     if (group != nullptr) {
       const model::Change& change = group->entries.front()->change;
-      return done_(RememberReply(core_, *ContentOf(change), {change.epoch, change.sequence},
-                                 outcome_.outcome));
+      return done_(RememberReply(core_, reached, *ContentOf(change),
+                                 {change.epoch, change.sequence}, outcome_.outcome));
     }
-    if (outcome_.outcome == v1::WRITE_OUTCOME_UNCHANGED) return done_(Unchanged());
+    if (outcome_.outcome == v1::WRITE_OUTCOME_UNCHANGED) return done_(Unchanged(reached));
     v1::RememberResponse valid;  // validate_only
     valid.set_memory_id(id_);
     valid.mutable_write()->set_outcome(outcome_.outcome);
@@ -55,10 +55,10 @@ class Remember : public Operation {
     done_(std::move(valid));
   }
 
-  void Repeat(const std::vector<TailEntryPtr>& entries) override {
+  void Repeat(const std::vector<TailEntryPtr>& entries, const Reached& reached) override {
     const model::Change& change = entries.front()->change;
     if (const pb::StoreRecord* record = ContentOf(change)) {
-      return done_(RememberReply(core_, *record, {change.epoch, change.sequence},
+      return done_(RememberReply(core_, reached, *record, {change.epoch, change.sequence},
                                  v1::WRITE_OUTCOME_REPEATED));
     }
     done_(Status(Reason::CORRUPTION_DETECTED, "The entry of an idempotency key is no episode.")
@@ -66,10 +66,10 @@ class Remember : public Operation {
   }
 
  private:
-  v1::RememberResponse Unchanged() const {
+  v1::RememberResponse Unchanged(const Reached& reached) const {
     const Sequence content = outcome_.state.content;
     v1::RememberResponse reply =
-        RememberReply(core_, *outcome_.state.record, {core_.EpochAt(content), content},
+        RememberReply(core_, reached, *outcome_.state.record, {core_.EpochAt(content), content},
                       v1::WRITE_OUTCOME_UNCHANGED);
     reply.mutable_write()->clear_warnings();
     for (const v1::Warning& warning : content_.warnings) {

@@ -60,26 +60,27 @@ class RememberBatch : public Operation {
 
   void Refuse(const Status& why) override { done_(why); }
 
-  void Answer(const Group* group) override {
+  void Answer(const Group* group, const Reached& reached) override {
     v1::RememberBatchResponse reply;
-    for (const Item& item : items_) *reply.add_results() = ReplyOf(item, group);
+    for (const Item& item : items_) *reply.add_results() = ReplyOf(item, group, reached);
     if (group != nullptr) {
       const model::Change& last = group->entries.back()->change;
-      FillWrite(last, Overall(), reply.mutable_write());
+      FillWrite(last, reached, Overall(), reply.mutable_write());
     } else {
-      *reply.mutable_write() = NothingWritten(core_, options_, Overall());
+      *reply.mutable_write() = NothingWritten(core_, options_, reached, Overall());
     }
     done_(std::move(reply));
   }
 
-  void Repeat(const std::vector<TailEntryPtr>& entries) override {
+  void Repeat(const std::vector<TailEntryPtr>& entries, const Reached& reached) override {
     v1::RememberBatchResponse reply;
     size_t next = 0;
     for (size_t i = 0; i < items_.size(); ++i) {
       const bool written = next < entries.size() && KeyOf(entries[next]->change)->item() == i;
-      *reply.add_results() = written ? RepeatedReply(*entries[next++]) : NotWritten(items_[i]);
+      *reply.add_results() =
+          written ? RepeatedReply(*entries[next++], reached) : NotWritten(items_[i]);
     }
-    FillWrite(entries.back()->change, v1::WRITE_OUTCOME_REPEATED, reply.mutable_write());
+    FillWrite(entries.back()->change, reached, v1::WRITE_OUTCOME_REPEATED, reply.mutable_write());
     done_(std::move(reply));
   }
 
@@ -133,7 +134,7 @@ class RememberBatch : public Operation {
     return found != staged.ids.end() ? found->second : *ids.Resolve(item.id, item.content.hint);
   }
 
-  v1::RememberResponse ReplyOf(const Item& item, const Group* group) const {
+  v1::RememberResponse ReplyOf(const Item& item, const Group* group, const Reached& reached) const {
     v1::RememberResponse reply;
     const ContentOutcome& outcome = item.outcome;
     if (!outcome.refused.ok()) {
@@ -141,12 +142,12 @@ class RememberBatch : public Operation {
       FillError(outcome.refused, reply.mutable_error());
     } else if (outcome.staged >= 0 && group != nullptr) {
       const model::Change& change = group->entries[static_cast<size_t>(outcome.staged)]->change;
-      reply = RememberReply(core_, *ContentOf(change), {change.epoch, change.sequence},
+      reply = RememberReply(core_, reached, *ContentOf(change), {change.epoch, change.sequence},
                             outcome.outcome);
     } else if (outcome.outcome == v1::WRITE_OUTCOME_UNCHANGED && outcome.staged < 0) {
       const Sequence content = outcome.state.content;
-      reply = RememberReply(core_, *outcome.state.record, {core_.EpochAt(content), content},
-                            outcome.outcome);
+      reply = RememberReply(core_, reached, *outcome.state.record,
+                            {core_.EpochAt(content), content}, outcome.outcome);
     } else {  // validate_only
       reply.set_memory_id(item.id);
       reply.mutable_write()->set_outcome(outcome.outcome);
@@ -155,9 +156,9 @@ class RememberBatch : public Operation {
     return reply;
   }
 
-  v1::RememberResponse RepeatedReply(const TailEntry& entry) const {
+  v1::RememberResponse RepeatedReply(const TailEntry& entry, const Reached& reached) const {
     const Position position{entry.change.epoch, entry.sequence()};
-    return RememberReply(core_, *entry.content(), position, v1::WRITE_OUTCOME_REPEATED);
+    return RememberReply(core_, reached, *entry.content(), position, v1::WRITE_OUTCOME_REPEATED);
   }
 
   // An item of a repeated batch that wrote nothing the first time: refused as then, or unchanged.
@@ -183,9 +184,9 @@ class RememberBatch : public Operation {
     return overall;
   }
 
-  void FillWrite(const model::Change& last, v1::WriteOutcome outcome,
+  void FillWrite(const model::Change& last, const Reached& reached, v1::WriteOutcome outcome,
                  v1::WriteResult* write) const {
-    *write = ResultOf(core_, {last.epoch, last.sequence}, outcome);
+    *write = ResultOf(core_, reached, {last.epoch, last.sequence}, outcome);
     *write->mutable_stored_at() = ContentOf(last)->stored_at();
   }
 

@@ -11,7 +11,13 @@ namespace engram::space {
 
 SpaceImpl::SpaceImpl(const SpaceEnvironment& environment, const std::string& id)
     : writer_(core_, [this] { indexer_.Kick(/*at_once=*/false); }),
-      indexer_(core_, [this](Sequence through) { writer_.CatalogReached(through); }) {
+      indexer_(core_,
+               [this](Sequence through) {
+                 writer_.CatalogReached(through);
+                 applier_.RoomMade();
+               }),
+      applier_(core_, writer_,
+               {[this] { return SetUp(); }, [this] { indexer_.Kick(/*at_once=*/false); }}) {
   core_.environment = environment;
   core_.id = id;
   core_.directory = env::JoinPath(environment.spaces_directory, id);
@@ -19,6 +25,7 @@ SpaceImpl::SpaceImpl(const SpaceEnvironment& environment, const std::string& id)
 }
 
 SpaceImpl::~SpaceImpl() {
+  applier_.Pause();
   writer_.Drain();
   indexer_.Pause();
   core_.DropSpareSnapshots();
@@ -28,6 +35,8 @@ SpaceImpl::~SpaceImpl() {
 Status SpaceImpl::Close() {
   if (closed_.exchange(true)) return OkStatus();
   core_.gate.Close();
+  if (core_.committer != nullptr) writer_.Follow();
+  applier_.Pause();
   core_.gate.Shut();
   writer_.Drain();
   indexer_.Pause();
@@ -36,42 +45,85 @@ Status SpaceImpl::Close() {
     status = indexer_.Finish(std::chrono::seconds(2));
     if (status.ok()) status = core_.vectors->Flush();
   }
-  core_.DropSpareSnapshots();
-  core_.catalog = nullptr;
-  core_.text = nullptr;
-  core_.vectors = nullptr;
+  CloseIndexes();
+  core_.ready = false;
   Status closed = core_.log->Close();
   // The log is what matters: an index that could not be finished follows it at the next opening.
   if (!status.ok()) core_.Report("index_unfinished", status.message());
   return closed;
 }
 
+v1::SpaceSettings SpaceImpl::settings() const {
+  MutexLock lock(settings_mutex_);
+  return core_.settings;
+}
+
+model::UtcTime SpaceImpl::created_at() const {
+  MutexLock lock(settings_mutex_);
+  return core_.created_at;
+}
+
+Status SpaceImpl::WhyNotReady() {
+  if (core_.committer != nullptr) {
+    RETURN_IF_ERROR(core_.committer->Admit(v1::DURABILITY_AUTO).status());
+  }
+  RETURN_IF_ERROR(core_.Enter().status());
+  return Status(Reason::RECOVERING, "The first entries of '" + core_.id + "' have just arrived.")
+      .Suggest("try again")
+      .With("space", core_.id);
+}
+
 void SpaceImpl::Remember(v1::Episode episode, v1::WriteOptions options,
                          Done<v1::RememberResponse> done) {
+  if (!core_.ready.load()) return done(WhyNotReady());
   writer_.Run(MakeRemember(core_, std::move(episode), std::move(options), std::move(done)));
 }
 
 void SpaceImpl::RememberBatch(v1::RememberBatchRequest request,
                               Done<v1::RememberBatchResponse> done) {
+  if (!core_.ready.load()) return done(WhyNotReady());
   writer_.Run(MakeRememberBatch(core_, std::move(request), std::move(done)));
 }
 
 void SpaceImpl::Update(v1::UpdateRequest request, Done<v1::UpdateResponse> done) {
+  if (!core_.ready.load()) return done(WhyNotReady());
   writer_.Run(MakeUpdate(core_, std::move(request), std::move(done)));
 }
 
 void SpaceImpl::Forget(ForgetCommand command, Done<v1::ForgetResponse> done) {
+  if (!core_.ready.load()) return done(WhyNotReady());
   writer_.Run(MakeForget(core_, std::move(command), std::move(done)));
 }
 
 void SpaceImpl::Restore(v1::RestoreRequest request, Done<v1::RestoreResponse> done) {
+  if (!core_.ready.load()) return done(WhyNotReady());
   writer_.Run(MakeRestore(core_, std::move(request), std::move(done)));
+}
+
+Status SpaceImpl::MarkDeleted() {
+  return core_.ready.load() ? writer_.MarkDeleted() : WhyNotReady();
 }
 
 Result<std::unique_ptr<View>> SpaceImpl::NewView() {
   ASSIGN_OR_RETURN(std::unique_ptr<ViewImpl> view,
                    ViewImpl::Make(std::shared_ptr<Core>(shared_from_this(), &core_)));
+  if (core_.committer != nullptr) RETURN_IF_ERROR(CheckShowable(view->visible_through()));
   return std::unique_ptr<View>(std::move(view));
+}
+
+Status SpaceImpl::CheckShowable(Sequence visible) {
+  if (visible < Sequence(2)) {
+    return Status(Reason::RECOVERING, "No entry of '" + core_.id + "' is committed yet.")
+        .Suggest("try again: its copies have to agree on the first entries")
+        .With("space", core_.id);
+  }
+  const Sequence floor = core_.log->floors().compaction.sequence;
+  if (visible >= floor) return OkStatus();
+  return Status(Reason::RECOVERING, "This copy of '" + core_.id + "' has not caught up yet.")
+      .Expected("entry " + ToString(floor) + ", up to which its log was compacted elsewhere")
+      .Suggest("ask another node, or wait: engram replicas shows how far it is")
+      .With("space", core_.id)
+      .With("visible_through", visible.value());
 }
 
 Result<std::unique_ptr<View>> SpaceImpl::NewViewAtLeast(std::string_view token,
@@ -107,12 +159,14 @@ std::string SpaceImpl::TokenOf(Position position) const {
 
 bool SpaceImpl::WaitIndexed(env::Duration at_most) {
   const auto pass = core_.gate.Enter();
-  return pass.ok() && indexer_.WaitFor(core_.visible.Get().sequence, at_most);
+  return pass.ok() && core_.ready.load() && indexer_.WaitFor(core_.visible.Get().sequence, at_most);
 }
 
 bool SpaceImpl::Idle() const {
-  return writer_.in_flight() == 0 && core_.gate.inside() == 0 &&
-         indexer_.Slowest() >= core_.visible.Get().sequence;
+  if (writer_.in_flight() > 0 || core_.gate.inside() > 0 || applier_.busy()) return false;
+  const std::optional<Gate::Pass> pass = core_.gate.TryEnter();
+  return pass.has_value() &&
+         (!core_.ready.load() || indexer_.Slowest() >= core_.visible.Get().sequence);
 }
 
 bool SpaceImpl::NeedsReopening() const {
@@ -131,11 +185,22 @@ void SpaceImpl::FillCounts(v1::SpaceStatus* status) {
     status->set_versions(counts->versions);
 }
 
+void SpaceImpl::FillRole(v1::SpaceStatus* status) {
+  if (core_.committer == nullptr) {
+    status->set_role("primary");
+    status->set_primary(core_.environment.node_name);
+    status->set_epoch(core_.log->epoch().value());
+    return;
+  }
+  const CopyState state = core_.committer->State();
+  status->set_role(state.primary ? "primary" : "replica");
+  status->set_primary(state.primary_node);
+  status->set_epoch(state.epoch.value());
+}
+
 Result<v1::SpaceStatus> SpaceImpl::GetStatus() {
   v1::SpaceStatus status;
-  status.set_role("primary");
-  status.set_primary(core_.environment.node_name);
-  status.set_epoch(core_.log->epoch().value());
+  FillRole(&status);
   status.set_log_start(core_.log->first().value());
   status.set_log_end(core_.log->end().value());
   status.set_durable_through(core_.log->durable_end().value());
@@ -152,8 +217,11 @@ Result<v1::SpaceStatus> SpaceImpl::GetStatus() {
                                      : "ok");
   if (!state.why.ok()) status.set_state_reason(state.why.message());
   const std::optional<Gate::Pass> pass = core_.gate.TryEnter();
-  if (pass.has_value()) {
+  if (pass.has_value() && core_.ready.load()) {
     FillCounts(&status);
+  } else if (pass.has_value()) {
+    status.set_state("recovering");
+    status.set_state_reason("no entry has arrived yet");
   } else if (state.why.ok()) {
     status.set_state("recovering");
     status.set_state_reason("the indexes are built again");

@@ -26,6 +26,7 @@
 #include "engram/env/entropy.h"
 #include "engram/env/executor.h"
 #include "engram/env/file_system.h"
+#include "engram/space/committer.h"
 #include "engram/space/view.h"
 #include "engram/v1/service.pb.h"
 #include "engram/wal/log.h"
@@ -37,6 +38,8 @@ class MemoryBudget {
  public:
   explicit MemoryBudget(uint64_t limit) : limit_(limit) {}
   bool TryTake(uint64_t bytes);
+  // Beyond the limit, too: for what is there already.
+  void Take(uint64_t bytes);
   void Give(uint64_t bytes);
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
   uint64_t limit() const { return limit_; }
@@ -80,6 +83,8 @@ struct SpaceEnvironment {
   NodeId node_id;
   Incarnation node_incarnation;
   std::string node_name;
+  // Gives the committer of a space with other copies; null, or returning null: this node alone.
+  std::function<Committer*(const std::string& space, wal::Log& log)> committer_for;
   wal::LogOptions log;  // fsync mode, sizes; the rest is filled by Space
 };
 
@@ -105,6 +110,16 @@ class Space {
                                                const engram::v1::SpaceSettings& settings);
   static Result<std::shared_ptr<Space>> Open(const SpaceEnvironment& environment,
                                              const std::string& id);
+  // An empty copy of a space that another node leads: a log of this incarnation without an entry.
+  // It shows nothing until its settings are committed.
+  static Result<std::shared_ptr<Space>> CreateCopy(const SpaceEnvironment& environment,
+                                                   const std::string& id, Incarnation incarnation);
+  // The first copy of a space with other copies: as Create, in `epoch` with this EpochStart.
+  static Result<std::shared_ptr<Space>> CreateFirst(const SpaceEnvironment& environment,
+                                                    const std::string& id,
+                                                    const engram::v1::SpaceSettings& settings,
+                                                    Incarnation incarnation, Epoch epoch,
+                                                    std::string epoch_start_payload);
   virtual ~Space() = default;
   // Waits for what is running (calls, views), indexes what is committed, closes the log cleanly.
   // Later calls get SHUTTING_DOWN. Never from a thread that holds a view of it, nor from a
@@ -129,11 +144,42 @@ class Space {
   // The last write of a space: afterwards everything is refused.
   virtual Status MarkDeleted() = 0;
 
+  // ---- with other copies (a Committer in the environment's committers) ----
+  // The log, for those who ship it. Lives as long as the space.
+  virtual wal::Log& log() = 0;
+  // Begins the epoch (EpochStart `payload`), takes over what the log holds above the visible end
+  // as not committed yet, and takes writes from now on. Blocks until the EpochStart is durable.
+  virtual Status Lead(Epoch epoch, std::string epoch_start_payload) = 0;
+  // A further EpochStart of the epoch that it leads. Blocks until durable.
+  virtual Result<Sequence> AppendEpochStart(std::string epoch_start_payload) = 0;
+  // Takes no writes any more: what is not committed is answered COMMIT_UNKNOWN and forgotten (the
+  // log keeps it). At opening a space with a committer begins like this.
+  virtual void Follow() = 0;
+  // Entries through `commit` are committed, and through `replicated_end` on all of the in-sync set
+  // (`copies` nodes). On the primary answers what waited for it; on a replica reads them from the
+  // log in the background, as fast as the catalog takes them.
+  virtual void CommitThrough(Sequence commit, Sequence replicated_end, uint32_t copies) = 0;
+  // Cuts the log above `to`. When `to` is below what is visible (inside a stated loss), the indexes
+  // are built again. Blocks. Requires Follow.
+  virtual Status Rewind(Sequence to) = 0;
+  // What readers of this copy see.
+  virtual Position visible() const = 0;
+  // How this copy stands: its role, and how far behind its primary it is. Without a committer it
+  // is its own primary.
+  virtual CopyState copy_state() {
+    CopyState state;
+    state.primary = true;
+    return state;
+  }
+
   // A view of everything acknowledged by now. With a token, one that holds that position: waits at
   // most `wait`, then TOO_STALE; TOKEN_FOREIGN, WRITE_LOST as the token says.
   virtual Result<std::unique_ptr<View>> NewView() = 0;
   virtual Result<std::unique_ptr<View>> NewViewAtLeast(std::string_view token,
                                                        env::Duration wait) = 0;
+  // A view that shows everything that any primary has committed by now (ReadOptions.confirmed and
+  // primary). NOT_PRIMARY, NO_PRIMARY, TOO_STALE.
+  virtual Result<std::unique_ptr<View>> NewViewConfirmed(env::Duration wait) = 0;
   // "1.<incarnation>.<epoch>.<sequence>"
   virtual std::string TokenOf(Position position) const = 0;
 

@@ -55,22 +55,18 @@ Result<Position> ParseToken(std::string_view token, Incarnation incarnation) {
 
 TokenCheck CheckPosition(Position wanted, std::span<const wal::EpochBegin> history,
                          Sequence visible) {
-  if (history.empty() || wanted.epoch > history.back().epoch) return {TokenVerdict::kAhead, {}};
-  for (size_t i = history.size(); i-- > 0;) {
-    if (history[i].epoch > wanted.epoch) continue;
-    const bool newest = i + 1 == history.size();
-    const Sequence last = newest ? Sequence(UINT64_MAX) : history[i + 1].first.prev();
-    if (history[i].epoch != wanted.epoch) return {TokenVerdict::kLost, last};
-    size_t begin = i;  // an epoch may have further rows, where its in-sync set changed
-    while (begin > 0 && history[begin - 1].epoch == wanted.epoch) --begin;
-    if (wanted.sequence < history[begin].first || wanted.sequence > last) {
-      return {TokenVerdict::kLost, newest ? history[begin].first : last};
-    }
-    return {wanted.sequence <= visible ? TokenVerdict::kShown : TokenVerdict::kAhead, {}};
+  Epoch epoch;  // of the entry at that sequence, as far as it is visible
+  bool known = false;
+  for (const wal::EpochBegin& begin : history) {
+    if (begin.first > visible || begin.first > wanted.sequence) break;
+    if (begin.epoch > wanted.epoch) return {TokenVerdict::kLost, begin.first.prev()};
+    epoch = begin.epoch;
+    known = true;
   }
-  // Older than the history reaches: it holds the newest 1,000 epochs.
-  return {wanted.sequence < history.front().first ? TokenVerdict::kShown : TokenVerdict::kLost,
-          history.front().first.prev()};
+  if (wanted.sequence > visible || history.empty()) return {TokenVerdict::kAhead, {}};
+  // Older than the history reaches: it holds the newest 1,000 starts.
+  if (!known) epoch = std::min(wanted.epoch, history.front().epoch);
+  return {epoch == wanted.epoch ? TokenVerdict::kShown : TokenVerdict::kAhead, {}};
 }
 
 }  // namespace engram::space

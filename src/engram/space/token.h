@@ -17,16 +17,18 @@ std::string FormatToken(Incarnation incarnation, Position position);
 // INVALID_REQUEST when it is no token; TOKEN_FOREIGN when it is of another incarnation.
 Result<Position> ParseToken(std::string_view token, Incarnation incarnation);
 
-// What the history of a copy says of a position.
+// What the committed history of a copy says of a position. An earlier epoch at that sequence, or a
+// later one that is not committed, may both be cut yet: the position may come.
 enum class TokenVerdict {
-  kShown,  // at or below `visible`
-  kAhead,  // may come: an epoch not heard of yet, or beyond `visible` in the newest epoch
-  kLost,   // can never come: its epoch ended below it, or never was
+  kShown,  // it is there, at or below `visible`
+  kAhead,  // it may come
+  kLost,   // it can never come: a later epoch begins, committed, at or below it
 };
 struct TokenCheck {
   TokenVerdict verdict = TokenVerdict::kAhead;
-  Sequence fork_point;  // kLost: the last entry of that epoch here (or before it)
+  Sequence fork_point;  // kLost: the last entry before that epoch
 };
+// `history` has a row for every EpochStart; those at or below `visible` are committed.
 TokenCheck CheckPosition(Position wanted, std::span<const wal::EpochBegin> history,
                          Sequence visible);
 

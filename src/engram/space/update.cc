@@ -64,14 +64,14 @@ class Update : public Operation {
 
   void Refuse(const Status& why) override { done_(why); }
 
-  void Answer(const Group* group) override {
+  void Answer(const Group* group, const Reached& reached) override {
     if (group != nullptr) {
       const model::Change& change = group->entries.front()->change;
-      return done_(ReplyOf(*ContentOf(change), {change.epoch, change.sequence}, outcome_));
+      return done_(ReplyOf(reached, *ContentOf(change), {change.epoch, change.sequence}, outcome_));
     }
     const Sequence content = state_.content;
     if (!options_.validate_only()) {
-      return done_(ReplyOf(*base_, {core_.EpochAt(content), content}, outcome_));
+      return done_(ReplyOf(reached, *base_, {core_.EpochAt(content), content}, outcome_));
     }
     v1::UpdateResponse valid;
     *valid.mutable_episode() = content_.episode;
@@ -83,10 +83,11 @@ class Update : public Operation {
     done_(std::move(valid));
   }
 
-  void Repeat(const std::vector<TailEntryPtr>& entries) override {
+  void Repeat(const std::vector<TailEntryPtr>& entries, const Reached& reached) override {
     const model::Change& change = entries.front()->change;
     if (const pb::StoreRecord* record = ContentOf(change)) {
-      return done_(ReplyOf(*record, {change.epoch, change.sequence}, v1::WRITE_OUTCOME_REPEATED));
+      return done_(
+          ReplyOf(reached, *record, {change.epoch, change.sequence}, v1::WRITE_OUTCOME_REPEATED));
     }
     done_(Status(Reason::CORRUPTION_DETECTED, "The entry of an idempotency key is no episode.")
               .With("sequence", change.sequence.value()));
@@ -130,13 +131,13 @@ class Update : public Operation {
     staged->ids[request_.episode().id()] = std::move(next);
   }
 
-  v1::UpdateResponse ReplyOf(const pb::StoreRecord& record, Position position,
-                             v1::WriteOutcome outcome) const {
+  v1::UpdateResponse ReplyOf(const Reached& reached, const pb::StoreRecord& record,
+                             Position position, v1::WriteOutcome outcome) const {
     v1::UpdateResponse reply;
     *reply.mutable_episode() = record.episode();
     FillStored(record, position, reply.mutable_episode()->mutable_stored());
     v1::WriteResult* write = reply.mutable_write();
-    *write = ResultOf(core_, position, outcome);
+    *write = ResultOf(core_, reached, position, outcome);
     write->set_version(record.version());
     *write->mutable_stored_at() = record.stored_at();
     *write->mutable_warnings() = record.warnings();

@@ -27,7 +27,7 @@ void RowSet::Intersect(const RowSet& other) {
 }
 
 Result<std::unique_ptr<ViewImpl>> ViewImpl::Make(std::shared_ptr<Core> core) {
-  ASSIGN_OR_RETURN(Gate::Pass pass, core->gate.Enter());
+  ASSIGN_OR_RETURN(Gate::Pass pass, core->Enter());
   core->Touch();
   std::unique_ptr<ViewImpl> view(new ViewImpl(std::move(core), std::move(pass)));
   Core& space = *view->core_;

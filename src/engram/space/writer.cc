@@ -4,18 +4,27 @@
 
 namespace engram::space {
 
-Writer::Writer(Core& core, std::function<void()> moved)
-    : core_(core), moved_(std::move(moved)), ids_(core), keys_(core) {}
-
 void Writer::Run(std::shared_ptr<Operation> operation) {
   core_.Touch();
-  if (Status status = CheckOptions(operation->options(), core_.settings); !status.ok()) {
-    return operation->Refuse(status);
-  }
-  const Result<Gate::Pass> pass = core_.gate.Enter();
+  if (Status status = Admit(operation.get()); !status.ok()) return operation->Refuse(status);
+  const Result<Gate::Pass> pass = core_.Enter();
   if (!pass.ok()) return operation->Refuse(pass.status());
   while (Try(operation) == Step::kAgain) {
   }
+}
+
+Status Writer::Admit(Operation* operation) {
+  RETURN_IF_ERROR(CheckOptions(operation->options()));
+  Committer* const committer = core_.committer;
+  Asked& asked = operation->asked;
+  ASSIGN_OR_RETURN(asked.level,
+                   LevelOf(operation->options(), core_.settings, committer != nullptr));
+  if (committer == nullptr) return OkStatus();
+  ASSIGN_OR_RETURN(asked.level, committer->Admit(asked.level));
+  const CopyState state = committer->State();
+  asked.wanted_copies = state.wanted_copies;
+  asked.copies_in_sync = state.copies_in_sync;
+  return OkStatus();
 }
 
 Writer::Step Writer::Try(const std::shared_ptr<Operation>& operation) {
@@ -32,46 +41,56 @@ Writer::Step Writer::Try(const std::shared_ptr<Operation>& operation) {
   }
   Verdict verdict;
   std::optional<KeyUse> use;
+  bool appended = false;
   {
     MutexLock lock(mutex_);
-    if (!key.empty() && !keys_.Resolve(key, hint, &use)) return Step::kAgain;
-    if (!use.has_value()) {
+    if (core_.committer != nullptr && !leading_) {
+      verdict = Verdict::Refused(NotLeading());
+    } else if (!key.empty() && !keys_.Resolve(key, hint, &use)) {
+      return Step::kAgain;
+    } else if (!use.has_value()) {
       Staged staged;
       verdict = operation->Decide(ids_, &staged);
       if (verdict.kind == Verdict::kStale) return Step::kAgain;
-      const bool writes = verdict.kind == Verdict::kWrite && !operation->options().validate_only();
       if (verdict.kind == Verdict::kWrite) {
         Status status = CheckRoom(staged);
-        if (status.ok() && writes) status = Commit(std::move(staged), operation);
+        appended = status.ok() && !operation->options().validate_only();
+        if (appended) status = Stage(std::move(staged), operation);
         if (!status.ok()) verdict = Verdict::Refused(std::move(status));
       }
     }
   }
-  // What was committed is answered by OnDurable.
+  // What was appended is answered when it has come as far as was asked.
   if (use.has_value()) {
     Repeat(operation, *use);
   } else if (verdict.kind == Verdict::kRefused) {
     operation->Refuse(verdict.why);
+  } else if (appended) {
+    if (core_.committer != nullptr) core_.committer->OnLogMoved();
   } else if (operation->options().validate_only()) {
-    operation->Answer(nullptr);
-  } else if (verdict.kind == Verdict::kSettled) {
+    operation->Answer(nullptr, Reached());
+  } else {
     AnswerWithout(operation, verdict.after);
   }
   return Step::kDone;
 }
 
 void Writer::AnswerWithout(const std::shared_ptr<Operation>& operation,
-                           std::shared_ptr<Group> after) {
-  After(after, [operation](const Status& status) {
-    status.ok() ? operation->Answer(nullptr) : operation->Refuse(status);
+                           const std::shared_ptr<Group>& after) {
+  // What is published is somewhere at or below the visible end.
+  const Sequence through = after != nullptr ? after->last() : core_.visible.Get().sequence;
+  Wait(operation->asked, through, after, [this, operation, through](const Status& status) {
+    status.ok() ? operation->Answer(nullptr, ReachedAt(through, operation->asked))
+                : operation->Refuse(status);
   });
 }
 
 void Writer::Repeat(const std::shared_ptr<Operation>& operation, const KeyUse& use) {
   if (use.request_digest == operation->request_digest()) {
-    return After(use.group, [this, operation, use](const Status& status) {
-      status.ok() ? AnswerRepeat(*operation, use) : operation->Refuse(status);
-    });
+    return Wait(operation->asked, use.items.back().second, use.group,
+                [this, operation, use](const Status& status) {
+                  status.ok() ? AnswerRepeat(*operation, use) : operation->Refuse(status);
+                });
   }
   Status reused =
       Status(Reason::IDEMPOTENCY_KEY_REUSED, "This idempotency key belongs to another request.")
@@ -94,27 +113,11 @@ void Writer::AnswerRepeat(Operation& operation, const KeyUse& use) {
     if (!entry.ok()) return operation.Refuse(entry.status());
     entries.push_back(*std::move(entry));
   }
-  operation.Repeat(entries);
-}
-
-void Writer::After(const std::shared_ptr<Group>& group, std::function<void(const Status&)> then) {
-  Status status;
-  if (group != nullptr) {
-    MutexLock lock(mutex_);
-    if (!group->finished) {
-      group->waiters.push_back(std::move(then));
-      return;
-    }
-    status = group->status;
-  }
-  then(status);
+  operation.Repeat(entries, ReachedAt(use.items.back().second, operation.asked));
 }
 
 Status Writer::CheckRoom(const Staged& staged) {
-  if (deleted_) {
-    return Status(Reason::SPACE_NOT_FOUND, "The space '" + core_.id + "' was deleted.")
-        .With("space", core_.id);
-  }
+  if (deleted_) return SpaceIsDeleted(core_.id);
   const auto refuse = [&](const char* what, uint64_t limit) {
     return Status(Reason::QUOTA_EXCEEDED,
                   "Space '" + core_.id + "' is at its quota of " + what + ".")
@@ -139,143 +142,68 @@ Status Writer::TakeRoom(uint64_t bytes) {
   if (core_.TakeCharge(bytes)) return OkStatus();
   core_.TrimTail(/*pressed=*/true);
   if (core_.TakeCharge(bytes)) return OkStatus();
-  return Status(Reason::OVERLOADED, "Writes come faster than they can be indexed.")
-      .Expected("room in the tail: " + std::to_string(core_.environment.tail_bytes_max) + " bytes")
-      .Suggest("wait for retry_after_ms, then send it again")
+  const uint64_t limit = core_.environment.tail_bytes_max;
+  uint64_t uncommitted = 0;
+  if (core_.committer != nullptr) {
+    for (const auto& group : groups_) uncommitted += group->bytes;
+  }
+  const bool waits_for_copies = uncommitted > core_.charged.load() / 2;
+  return Status(Reason::OVERLOADED, waits_for_copies
+                                        ? "Too much of this space waits for its other copies."
+                                        : "Writes come faster than they can be indexed.")
+      .Expected("room for what is not committed or not indexed: " + std::to_string(limit) +
+                " bytes")
+      .Suggest(waits_for_copies
+                   ? "wait for retry_after_ms and send it again; if a node is gone for longer, "
+                     "take it out (engram replicas remove), or make a space of durability local"
+                   : "wait for retry_after_ms, then send it again")
       .With("space", core_.id)
-      .With("retry_after_ms", uint64_t{50})
-      .With("limit", core_.environment.tail_bytes_max);
+      .With("retry_after_ms", uint64_t{waits_for_copies ? 500u : 50u})
+      .With("limit", limit);
 }
 
 Status Writer::EnsureEpoch() {
-  if (core_.epoch_begun) return OkStatus();
+  if (core_.epoch_begun || core_.committer != nullptr) return OkStatus();
   ASSIGN_OR_RETURN(TailEntryPtr entry, BeginNextEpoch(core_));
   core_.epoch_begun = true;
   const Position position{entry->change.epoch, entry->sequence()};
+  core_.log->SetCommit(position.sequence);
   core_.Apply(std::move(entry));
   core_.visible.Advance(position);
   return OkStatus();
 }
 
-Status Writer::Commit(Staged staged, const std::shared_ptr<Operation>& operation) {
+Status Writer::Stage(Staged staged, const std::shared_ptr<Operation>& operation) {
   auto group = std::make_shared<Group>();
   for (size_t i = 0; i < staged.entries.size(); ++i) {
-    // Decoded, an entry takes about as much again as its bytes.
-    staged.entries[i]->bytes = 2 * staged.drafts[i].payload.size() + 512;
+    staged.entries[i]->bytes = ChargeFor(staged.drafts[i].payload.size());
     group->bytes += staged.entries[i]->bytes;
   }
   RETURN_IF_ERROR(EnsureEpoch());
   RETURN_IF_ERROR(TakeRoom(group->bytes));
   group->entries = std::move(staged.entries);
-  const Result<Sequence> first = core_.log->Append(
-      std::move(staged.drafts), [this, group](const Status& status) { OnDurable(group, status); });
-  if (!first.ok()) {
+  if (Status status = Append(group, std::move(staged.drafts)); !status.ok()) {
     core_.GiveCharge(group->bytes);
-    return first.status();
+    return status;
   }
-  ++in_flight_;
-  const Epoch epoch = core_.log->epoch();
-  for (size_t i = 0; i < group->entries.size(); ++i) {
-    model::Change& change = group->entries[i]->change;
-    change.sequence = Sequence(first->value() + i);
-    change.epoch = epoch;
-    keys_.Note(change, group);
-  }
+  for (const auto& entry : group->entries) keys_.Note(entry->change, group);
   for (auto& [id, state] : staged.ids) {
-    if (state.staged >= 0)
-      state.content = Sequence(first->value() + static_cast<uint64_t>(state.staged));
+    if (state.staged >= 0) {
+      state.content = group->entries[static_cast<size_t>(state.staged)]->sequence();
+    }
     state.staged = -1;
     state.group = group;
     group->ids.push_back(id);
     ids_.Note(id, std::move(state));
   }
   live_ += staged.created - staged.removed;
-  group->waiters.push_back([operation, raw = group.get()](const Status& status) {
-    status.ok() ? operation->Answer(raw) : operation->Refuse(status);
-  });
+  Waiter waiter{group->last(), group, {}, [this, operation, group](const Status& status) {
+                  status.ok()
+                      ? operation->Answer(group.get(), ReachedAt(group->last(), operation->asked))
+                      : operation->Refuse(status);
+                }};
+  AddWaiter(operation->asked, std::move(waiter));
   return OkStatus();
-}
-
-void Writer::OnDurable(const std::shared_ptr<Group>& group, const Status& status) {
-  std::vector<std::function<void(const Status&)>> waiters;
-  {
-    MutexLock lock(mutex_);
-    if (status.ok()) Publish(group);
-    group->finished = true;
-    group->status = status;
-    waiters.swap(group->waiters);
-  }
-  if (status.ok()) moved_();
-  for (const auto& waiter : waiters) waiter(status);
-  waiters.clear();
-  if (!status.ok()) core_.GiveCharge(group->bytes);
-  MutexLock lock(mutex_);
-  --in_flight_;
-  drained_.notify_all();
-}
-
-void Writer::Publish(const std::shared_ptr<Group>& group) {
-  uint64_t bytes = 0;
-  for (const auto& entry : group->entries) {
-    bytes += entry->content() == nullptr ? 0 : entry->bytes;
-    core_.Apply(entry);
-  }
-  for (const std::string& id : group->ids) ids_.Settle(id, group.get());
-  keys_.Settle(*group);
-  const model::Change& last = group->entries.back()->change;
-  core_.visible.Advance({last.epoch, last.sequence});
-  if (core_.environment.observer != nullptr) {
-    core_.environment.observer->OnWrite(core_.id, group->entries.size(), bytes / 2);
-  }
-}
-
-Status Writer::MarkDeleted() {
-  ASSIGN_OR_RETURN(const Gate::Pass pass, core_.gate.Enter());
-  MutexLock lock(mutex_);
-  pb::SettingsRecord record;
-  *record.mutable_settings() = core_.settings;
-  *record.mutable_created_at() = core_.created_at.ToProto();
-  *record.mutable_at() = model::UtcTime::FromNs(core_.environment.clock->WallNs()).ToProto();
-  record.set_deleted(true);
-  auto group = std::make_shared<Group>();
-  group->entries.push_back(std::make_shared<TailEntry>());
-  std::vector<wal::Draft> drafts;
-  drafts.push_back({record::EntryType::kSpaceSettings, model::Encode(record)});
-  group->entries.back()->change.decision = std::move(record);
-  RETURN_IF_ERROR(EnsureEpoch());
-  ASSIGN_OR_RETURN(const Sequence sequence,
-                   core_.log->Append(std::move(drafts), [this, group](const Status& status) {
-                     OnDurable(group, status);
-                   }));
-  ++in_flight_;
-  group->entries.back()->change.sequence = sequence;
-  group->entries.back()->change.epoch = core_.log->epoch();
-  deleted_ = true;
-  drained_.wait(lock, [&]() REQUIRES(mutex_) { return group->finished; });
-  return group->status;
-}
-
-void Writer::Replay(TailEntryPtr entry) {
-  MutexLock lock(mutex_);
-  keys_.Note(entry->change, nullptr);
-  const Position position{entry->change.epoch, entry->sequence()};
-  core_.Apply(std::move(entry));
-  core_.visible.Advance(position);
-}
-
-void Writer::CatalogReached(Sequence through) {
-  MutexLock lock(mutex_);
-  keys_.ForgetThrough(through);
-}
-
-void Writer::Drain() {
-  MutexLock lock(mutex_);
-  drained_.wait(lock, [&]() REQUIRES(mutex_) { return in_flight_ == 0; });
-}
-
-size_t Writer::in_flight() const {
-  MutexLock lock(mutex_);
-  return in_flight_;
 }
 
 }  // namespace engram::space

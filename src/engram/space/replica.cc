@@ -1,0 +1,90 @@
+// A space with other copies: leading, following, being cut. See space.h.
+
+#include <algorithm>
+
+#include "engram/space/space_impl.h"
+#include "engram/space/view_impl.h"
+
+namespace engram::space {
+
+Status SpaceImpl::Lead(Epoch epoch, std::string epoch_start_payload) {
+  ENGRAM_CHECK(core_.committer != nullptr);
+  ASSIGN_OR_RETURN(const Gate::Pass pass, core_.gate.Enter());
+  applier_.Pause();
+  Status status = OkStatus();
+  if (!core_.ready.load() && core_.log->end() >= Sequence(2)) status = SetUp();
+  if (status.ok() && !core_.ready.load()) status = core_.Enter().status();
+  if (status.ok()) status = applier_.Finish();
+  if (status.ok()) status = writer_.Lead(epoch, std::move(epoch_start_payload));
+  if (!status.ok()) applier_.Resume();
+  return status;
+}
+
+Result<Sequence> SpaceImpl::AppendEpochStart(std::string epoch_start_payload) {
+  ENGRAM_CHECK(core_.committer != nullptr);
+  return writer_.AppendEpochStart(std::move(epoch_start_payload));
+}
+
+void SpaceImpl::Follow() {
+  ENGRAM_CHECK(core_.committer != nullptr);
+  writer_.Follow();
+  if (closed_.load()) return;
+  applier_.Resume();
+  applier_.Kick();
+}
+
+void SpaceImpl::CommitThrough(Sequence commit, Sequence replicated_end, uint32_t copies) {
+  ENGRAM_CHECK(core_.committer != nullptr);
+  if (!writer_.CommitThrough(commit, replicated_end, copies)) applier_.Kick();
+}
+
+Status SpaceImpl::Rewind(Sequence to) {
+  ENGRAM_CHECK(core_.committer != nullptr);
+  writer_.Follow();
+  applier_.Pause();
+  Status status =
+      to < core_.visible.Get().sequence ? CutBelowVisible(to) : core_.log->TruncateAfter(to);
+  applier_.Resume();
+  applier_.Kick();
+  return status;
+}
+
+// Whoever crashes in here finds indexes that know entries which the log does not have, and throws
+// them away when the space is opened.
+Status SpaceImpl::CutBelowVisible(Sequence to) {
+  core_.gate.Shut();
+  indexer_.Pause();
+  Status status = core_.log->TruncateAfter(to);
+  const bool cut = status.ok();
+  if (cut) {
+    const Sequence end = std::min(core_.log->committed_end(), core_.log->end());
+    writer_.StartOver();
+    core_.documents.Clear();
+    core_.gone = false;
+    core_.visible.Reset({});
+    core_.Report("cut_below_visible", "what readers were shown after " + ToString(to) + " is lost");
+    status = ReplaceIndexes(end, nullptr);
+  }
+  if (cut || core_.ready.load()) return ReopenGate(status);
+  core_.gate.Reopen();
+  return status;
+}
+
+Result<std::unique_ptr<View>> SpaceImpl::NewViewConfirmed(env::Duration wait) {
+  if (core_.committer == nullptr) return NewView();
+  const env::Instant begun = core_.environment.clock->Now();
+  RETURN_IF_ERROR(core_.committer->Confirm(wait));
+  // What earlier primaries have committed is visible here once the own EpochStart is.
+  const Sequence start = writer_.epoch_start();
+  const env::Duration left = wait - (core_.environment.clock->Now() - begun);
+  const auto shown = [&](Position visible) { return visible.sequence >= start; };
+  if (!core_.visible.WaitFor(shown, std::max(left, env::Duration(0)))) {
+    return Status(Reason::TOO_STALE, "This primary has not committed the start of its epoch yet.")
+        .Expected("entry " + ToString(start))
+        .Suggest("wait longer: its replicas have to answer first")
+        .With("visible_through", core_.visible.Get().sequence.value());
+  }
+  return NewView();
+}
+
+}  // namespace engram::space
