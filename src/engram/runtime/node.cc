@@ -5,6 +5,7 @@
 
 #include "engram/env/process.h"
 #include "engram/model/episode.h"
+#include "engram/runtime/replication_impl.h"
 #include "engram/runtime/space_metrics.h"
 
 namespace engram::runtime {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr int kFlusherThreads = 32;  // syncs in flight
 constexpr int kBackgroundThreads = 2;
+constexpr int kReplicatorThreads = 4;  // open spaces, read old parts of logs
 constexpr uint64_t kTailBytesMax = 512u
                                    << 20;  // of a node; a fourth of its memory when that is less
 constexpr env::Duration kTrimEvery = std::chrono::seconds(5);
@@ -43,7 +45,8 @@ Node::Node(const NodeOptions& options)
       metrics_(options.metrics),
       tails_(std::make_shared<space::MemoryBudget>(
           std::min<uint64_t>(kTailBytesMax, options.memory_limit / 4))),
-      observer_(std::make_unique<SpaceMetrics>(metrics_)) {}
+      observer_(std::make_unique<SpaceMetrics>(metrics_)),
+      liveness_(*options.clock) {}
 
 Node::~Node() {
   if (!closed_) (void)Close();
@@ -61,15 +64,31 @@ Status Node::Open() {
   RETURN_IF_ERROR(fs.CreateDirectories(options_.data_dir));
   ASSIGN_OR_RETURN(lock_, fs.Lock(env::JoinPath(options_.data_dir, "LOCK")));
   ASSIGN_OR_RETURN(identity_, LoadNodeIdentity(fs, options_.data_dir, *options_.entropy));
-  flushers_ = env::MakeThreadPool("flush", kFlusherThreads);
-  background_ = env::MakeThreadPool("background", kBackgroundThreads);
-  readers_ = env::MakeThreadPool("read", ReaderThreads(options_.reader_threads));
+  const auto pool = [&](const char* name, int threads) {
+    return options_.make_executor ? options_.make_executor(name, threads)
+                                  : env::MakeThreadPool(name, threads);
+  };
+  flushers_ = pool("flush", kFlusherThreads);
+  background_ = pool("background", kBackgroundThreads);
+  readers_ = pool("read", ReaderThreads(options_.reader_threads));
+  liveness_.Watch("flush", *flushers_);
+  liveness_.Watch("background", *background_);
+  liveness_.Watch("read", *readers_);
+  if (options_.replication.has_value()) {
+    replicators_ = pool("replicate", kReplicatorThreads);
+    liveness_.Watch("replicate", *replicators_);
+    RETURN_IF_ERROR(MakeReplication());
+  }
   ASSIGN_OR_RETURN(registry_, space::Registry::Start(
                                   Environment(), {.open_spaces_max = options_.open_spaces_max}));
   RETURN_IF_ERROR(OpenDefaultSpace());
-  ScheduleTrim();
+  if (replication_ != nullptr) RETURN_IF_ERROR(replication_->Start(*registry_));
+  ScheduleTrim(*background_);
   metrics_.AddCollector([this](obs::Metrics::Sample& sample) { CollectMachine(sample); });
   metrics_.AddCollector([this](obs::Metrics::Sample& sample) { CollectSpaces(sample); });
+  if (replication_ != nullptr) {
+    metrics_.AddCollector([this](obs::Metrics::Sample& sample) { replication_->Collect(sample); });
+  }
   return OkStatus();
 }
 
@@ -88,7 +107,37 @@ space::SpaceEnvironment Node::Environment() {
   environment.node_incarnation = identity_.incarnation;
   environment.node_name = options_.name;
   environment.log = options_.log;
+  if (replication_ != nullptr) {
+    environment.committer_for = [this](const std::string& space, wal::Log& log) {
+      return replication_->CommitterFor(space, log);
+    };
+  }
   return environment;
+}
+
+Status Node::MakeReplication() {
+  RETURN_IF_ERROR(ClaimName(fs_, options_.data_dir, options_.name, &identity_));
+  ReplicationContext context;
+  context.fs = &fs_;
+  context.clock = options_.clock;
+  context.entropy = options_.entropy;
+  context.executor = replicators_.get();
+  context.data_dir = options_.data_dir;
+  context.identity = identity_;
+  context.node_name = options_.name;
+  context.space_defaults = model::WithDefaults(options_.space_defaults);
+  context.report = [this](const std::string& space, std::string_view event,
+                          std::string_view detail) { observer_->OnEvent(space, event, detail); };
+  ASSIGN_OR_RETURN(replication_, ReplicationImpl::Make(*options_.replication, std::move(context)));
+  return OkStatus();
+}
+
+Replication* Node::replication() {
+  return replication_.get();
+}
+
+std::string Node::WaitingFor() {
+  return replication_ == nullptr ? "" : replication_->WaitingFor();
 }
 
 // A damaged `default` does not keep the node from serving the other spaces: the error is its own.
@@ -98,25 +147,31 @@ Status Node::OpenDefaultSpace() {
     if (!space.ok()) observer_->OnEvent("default", "space_not_opened", space.status().message());
     return OkStatus();
   }
+  // With other nodes it is made by the first primary, once all of them were asked.
+  if (replication_ != nullptr) return OkStatus();
   return registry_->Create("default", model::WithDefaults(options_.space_defaults)).status();
 }
 
-void Node::ScheduleTrim() {
-  background_->PostAfter(kTrimEvery, [this] {
+// By reference: while Close ends the pool, background_ is empty already and a task may still run.
+void Node::ScheduleTrim(env::Executor& pool) {
+  pool.PostAfter(kTrimEvery, [this, &pool] {
     if (stopping_) return;
     registry_->Trim();
-    ScheduleTrim();
+    ScheduleTrim(pool);
   });
 }
 
 Status Node::Close() {
   BeginShutdown();
   closed_ = true;
+  if (replication_ != nullptr) replication_->Stop();
   readers_.reset();
   Status status = registry_ != nullptr ? registry_->CloseAll() : OkStatus();
+  replicators_.reset();
   background_.reset();
   flushers_.reset();
   registry_.reset();
+  replication_.reset();
   return status;
 }
 

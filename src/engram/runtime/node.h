@@ -8,7 +8,9 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engram/base/ids.h"
@@ -19,6 +21,9 @@
 #include "engram/env/executor.h"
 #include "engram/env/file_system.h"
 #include "engram/obs/metrics.h"
+#include "engram/runtime/liveness.h"
+#include "engram/runtime/node_identity.h"
+#include "engram/runtime/replication.h"
 #include "engram/space/registry.h"
 #include "engram/v1/service.pb.h"
 
@@ -38,18 +43,12 @@ struct NodeOptions {
   obs::MetricsOptions metrics;
   wal::LogOptions log;               // mode, sizes, floors; the rest is filled per space
   v1::SpaceSettings space_defaults;  // of `default` and of spaces created without a word
+  std::optional<ReplicationOptions> replication;  // with other nodes
+  // Pools of threads by name; a simulation gives its own. Null: env::MakeThreadPool.
+  std::function<std::unique_ptr<env::Executor>(const std::string& name, int threads)> make_executor;
 };
 
-// What identifies a data directory: who the node is, and which life of it this is.
-struct NodeIdentity {
-  NodeId id;
-  Incarnation incarnation;
-  bool created = false;  // by this start
-};
-// Reads <data_dir>/node.meta, or makes it. CORRUPTION_DETECTED when it is damaged.
-Result<NodeIdentity> LoadNodeIdentity(env::FileSystem& fs, const std::string& data_dir,
-                                      env::Entropy& entropy);
-
+class ReplicationImpl;
 class SpaceMetrics;
 
 class Node {
@@ -68,10 +67,15 @@ class Node {
   Status Close();
 
   space::Registry& spaces() { return *registry_; }
+  // Null on a single node.
+  Replication* replication();
+  // For whom the space `default` waits: "" when it is there.
+  std::string WaitingFor();
   env::Executor& readers() { return *readers_; }
   env::Clock& clock() { return *options_.clock; }
   env::Entropy& entropy() { return *options_.entropy; }
   obs::Metrics& metrics() { return metrics_; }
+  const Liveness& liveness() const { return liveness_; }
   const std::string& name() const { return options_.name; }
   const NodeIdentity& identity() const { return identity_; }
   const v1::SpaceSettings& space_defaults() const { return options_.space_defaults; }
@@ -83,9 +87,10 @@ class Node {
  private:
   explicit Node(const NodeOptions& options);
   Status Open();
+  Status MakeReplication();
   Status OpenDefaultSpace();
   space::SpaceEnvironment Environment();
-  void ScheduleTrim();
+  void ScheduleTrim(env::Executor& pool);
   void CollectMachine(obs::Metrics::Sample& sample);
   void CollectSpaces(obs::Metrics::Sample& sample);
 
@@ -99,11 +104,14 @@ class Node {
   bool closed_ = false;
   std::shared_ptr<space::MemoryBudget> tails_;
   std::unique_ptr<SpaceMetrics> observer_;
+  std::unique_ptr<ReplicationImpl> replication_;  // outlives the spaces, whose committers it has
   std::unique_ptr<space::Registry> registry_;
+  Liveness liveness_;
   // Last, so that they end first: their tasks use all of the above.
   std::unique_ptr<env::Executor> flushers_;
   std::unique_ptr<env::Executor> background_;
   std::unique_ptr<env::Executor> readers_;
+  std::unique_ptr<env::Executor> replicators_;
 };
 
 }  // namespace engram::runtime

@@ -1,6 +1,7 @@
 // What the node tells when somebody scrapes: machine, process, storage, and every open space.
 #include "engram/env/process.h"
 #include "engram/runtime/node.h"
+#include "engram/runtime/replication_impl.h"
 
 namespace engram::runtime {
 
@@ -42,7 +43,7 @@ void Node::CollectSpaces(obs::Metrics::Sample& sample) {
     if (!status.ok()) continue;
     const std::string& id = space->id();
     const bool writable = status->state() == "ok" || status->state() == "full";
-    sample.Set(Metric::kSpaceHasPrimary, {id}, writable ? 1 : 0);
+    if (replication_ == nullptr) sample.Set(Metric::kSpaceHasPrimary, {id}, writable ? 1 : 0);
     sample.Set(Metric::kWalPoisoned, {id}, status->state() == "poisoned" ? 1 : 0);
     sample.Set(Metric::kSpaceEpisodes, {id}, static_cast<double>(status->episodes()));
     sample.Set(Metric::kSpaceLogBytes, {id}, static_cast<double>(status->log_bytes()));

@@ -1,0 +1,271 @@
+// Carrying out what a step of the protocol wants done, in order.
+#include <algorithm>
+
+#include "engram/cluster/static_store.h"
+#include "engram/internal/v1/log.pb.h"
+#include "engram/runtime/copy_runner.h"
+
+namespace engram::runtime {
+
+using cluster::Role;
+using record::EntryType;
+using replication::Entries;
+
+namespace {
+
+constexpr uint64_t kBatchCredit = 24u << 20;
+
+// EpochStarts and settings among the records of a batch.
+struct News {
+  std::vector<replication::SpaceRecord> records;
+  bool settings = false;
+  std::optional<Sequence> deleted_at;
+};
+
+Result<News> NewsOf(const std::vector<record::BatchRecord>& records) {
+  News news;
+  for (const record::BatchRecord& record : records) {
+    if (record.header.type == EntryType::kEpochStart) {
+      ASSIGN_OR_RETURN(replication::SpaceRecord start,
+                       replication::DecodeRecord(record.payload, record.header.sequence));
+      news.records.push_back(std::move(start));
+    } else if (record.header.type == EntryType::kSpaceSettings) {
+      internal::v1::SettingsRecord settings;
+      news.settings = true;
+      if (settings.ParseFromArray(record.payload.data(), static_cast<int>(record.payload.size())) &&
+          settings.deleted()) {
+        news.deleted_at = record.header.sequence;
+      }
+    }
+  }
+  return news;
+}
+
+Result<std::vector<record::BatchRecord>> Unpack(const Entries& entries, Incarnation space) {
+  ASSIGN_OR_RETURN(const record::BatchHeader header,
+                   record::DecodeBatchHeader(*entries.batch, kBatchCredit));
+  if (header.space != space || header.start != entries.first) {
+    return Status(Reason::CORRUPTION_DETECTED, "a batch of another space, or of another place");
+  }
+  if (header.compression != record::Compression::kNone) {
+    return Status(Reason::UNSUPPORTED_VERSION, "a compressed batch")
+        .Expected("a batch as it was agreed in the handshake: uncompressed");
+  }
+  return record::SplitBatch(header, record::BatchRecords(*entries.batch));
+}
+
+}  // namespace
+
+void CopyRunner::Carry(cluster::Effects effects) {
+  const std::shared_ptr<space::Space> space = Space();
+  if (space == nullptr) return DoReports(&effects);
+  FollowIfLed(space);
+  if (!Prepare(effects, space)) return DoReports(&effects);
+  if (effects.role.has_value()) DoRole(*effects.role);
+  if (effects.append.has_value()) DoAppend(*effects.append, space);
+  if (effects.compare.has_value()) DoCompare(*effects.compare, space);
+  if (effects.commit.has_value()) {
+    const cluster::CommitMove& move = *effects.commit;
+    space->CommitThrough(move.commit, move.replicated_end, move.copies);
+    if (deleted_at_.has_value() && move.commit >= *deleted_at_ && !space_leads_) {
+      deleted_at_.reset();
+      context_.deleted(name_, incarnation());
+    }
+  }
+  DoSend(&effects.send);
+  for (const cluster::ShipOrder& order : effects.ship) DoShip(order, space);
+  DoReports(&effects);
+}
+
+// What must be durable before anything is said. False: it failed, and nothing else is done.
+bool CopyRunner::Prepare(const cluster::Effects& effects,
+                         const std::shared_ptr<space::Space>& space) {
+  if (effects.promise.has_value()) {
+    const Status status = space->log().Promise(*effects.promise);
+    if (!status.ok()) return Fail(status), false;
+  }
+  if (effects.restart) {
+    Fail(Status(Reason::UNIMPLEMENTED_FEATURE,
+                "this copy has to begin anew: the primary compacted what it lacks")
+             .Suggest("stop the node, move the folder of the space away, start it again"));
+    return false;
+  }
+  if (effects.rewind.has_value() && !DoRewind(*effects.rewind, space)) return false;
+  return !effects.begin.has_value() || DoBegin(*effects.begin, space);
+}
+
+void CopyRunner::FollowIfLed(const std::shared_ptr<space::Space>& space) {
+  if (!space_leads_) return;
+  {
+    MutexLock lock(mutex_);
+    if (copy_->role() != Role::kReplica || !copy_->leader().has_value()) return;
+  }
+  space_leads_ = false;
+  space->Follow();
+}
+
+bool CopyRunner::DoRewind(const cluster::Rewind& rewind,
+                          const std::shared_ptr<space::Space>& space) {
+  wal::Log& log = space->log();
+  const Sequence before = log.end();
+  const Status status = space->Rewind(rewind.to);
+  if (!status.ok()) return Fail(status), false;
+  const uint64_t cut = before.value() - std::min(before, rewind.to).value();
+  ++counts_.rewinds;
+  counts_.rewound_entries += cut;
+  counts_.local_writes_lost += cut;
+  {
+    MutexLock lock(mutex_);
+    for (Caught& caught : caught_) caught.rewound = cut;
+  }
+  Note("rewound " + std::to_string(cut) + " entries above " + ToString(rewind.to) +
+       (cut == 0 ? "" : ", kept in quarantine"));
+  context_.report(name_, "rewound",
+                  std::to_string(cut) + " entries above " + ToString(rewind.to) +
+                      (rewind.lossy ? ", inside a stated loss" : ""));
+  const wal::EntryIdentity end = log.end_identity();
+  Step(cluster::Rewound{{end.epoch, end.sequence}, end.header_crc});
+  return true;
+}
+
+bool CopyRunner::DoBegin(const cluster::Begin& begin, const std::shared_ptr<space::Space>& space) {
+  wal::Log& log = space->log();
+  replication::SpaceRecord record = begin.record;
+  record.wall_ns = context_.clock->WallNs();
+  const std::string payload = replication::EncodeRecord(record);
+  if (begin.new_epoch) {
+    const Status status = space->Lead(record.epoch, payload);
+    if (!status.ok()) return Fail(status), false;
+    space_leads_ = true;
+    ++counts_.promotions;
+    record.at = log.history().back().first;
+    Note("epoch " + cluster::FormatEpoch(record.epoch) + " began: this node leads" +
+         (record.loss_after.has_value() ? "; a loss was stated" : "; lost: nothing"));
+  } else {
+    const Result<Sequence> at = space->AppendEpochStart(payload);
+    if (!at.ok()) return Fail(at.status()), false;
+    record.at = *at;
+    std::string set;
+    for (const auto& member : record.in_sync) set += (set.empty() ? "" : ", ") + member.node;
+    Note("the in-sync set is now " + set);
+  }
+  const Sequence durable = log.durable_end();
+  const wal::EntryIdentity end = log.end_identity();
+  Step(cluster::Begun{std::move(record), {end.epoch, end.sequence}, end.header_crc, durable});
+  return true;
+}
+
+void CopyRunner::DoAppend(const Entries& entries, const std::shared_ptr<space::Space>& space) {
+  const size_t from = *[&] {
+    MutexLock lock(mutex_);
+    return copy_->leader();
+  }();
+  wal::Log& log = space->log();
+  Result<std::vector<record::BatchRecord>> records = Unpack(entries, log.incarnation());
+  Result<News> news = records.ok() ? NewsOf(*records) : records.status();
+  if (!news.ok()) return Step(cluster::Compared{from, false, news.status().message()});
+  const std::weak_ptr<CopyRunner> weak = weak_from_this();
+  const Status status = log.AppendReceived(*records, [weak](const Status&) {
+    if (const auto self = weak.lock()) self->OnLogMoved();
+  });
+  if (!status.ok()) {
+    const bool bytes =
+        status.reason() == Reason::CORRUPTION_DETECTED || status.reason() == Reason::SEQUENCE_GAP;
+    if (bytes) return Step(cluster::Compared{from, false, status.message()});
+    ++counts_.refused;
+    context_.report(name_, "batch_refused", status.message());
+    if (log.state().poisoned || log.state().read_only) Fail(status);
+    return;  // full or overloaded: sent again later
+  }
+  ++counts_.batches_received;
+  counts_.entries_received += records->size();
+  counts_.bytes_received += entries.batch->size();
+  if (news->deleted_at.has_value()) deleted_at_ = news->deleted_at;
+  const Sequence durable = log.durable_end();
+  const wal::EntryIdentity end = log.end_identity();
+  Step(cluster::LogMoved{.end = {end.epoch, end.sequence},
+                         .end_crc = end.header_crc,
+                         .durable = durable,
+                         .records = std::move(news->records)});
+  if (news->settings) policy_known_ = false;
+  NotePolicy(space);
+}
+
+// The log has these numbers already: is it the same bytes?
+void CopyRunner::DoCompare(const Entries& entries, const std::shared_ptr<space::Space>& space) {
+  std::optional<size_t> from;
+  {
+    MutexLock lock(mutex_);
+    from = copy_->leader();
+  }
+  if (!from.has_value()) return;
+  wal::Log& log = space->log();
+  const Result<std::vector<record::BatchRecord>> records = Unpack(entries, log.incarnation());
+  if (!records.ok()) return Step(cluster::Compared{*from, false, records.status().message()});
+  for (size_t i = records->size(); i-- > 0;) {
+    const record::EntryHeader& header = (*records)[i].header;
+    if (!record::IsNumbered(header.type) || header.sequence > log.end()) continue;
+    const auto own = log.IdentityAt(header.sequence);
+    if (!own.ok()) return Fail(own.status());
+    const bool equal = own->has_value() && (*own)->header_crc == header.header_crc;
+    return Step(cluster::Compared{
+        *from, equal,
+        equal ? "" : "entry " + ToString(header.sequence) + " has other bytes in this copy"});
+  }
+  Step(cluster::Compared{*from, true, ""});
+}
+
+void CopyRunner::DoSend(std::vector<cluster::Outgoing>* outgoing) {
+  for (cluster::Outgoing& out : *outgoing) {
+    // What cannot be sent now is said again by a later tick.
+    (void)context_.transport->Send(out.peer, Lane::kLive, {name_, std::move(out.message)});
+  }
+}
+
+void CopyRunner::DoRole(Role role) {
+  MutexLock lock(mutex_);
+  if (role == Role::kPrimary) {
+    durable_times_.Reset();
+    without_primary_since_.reset();
+  } else if (!without_primary_since_.has_value()) {
+    without_primary_since_ = context_.clock->Now();
+  }
+}
+
+void CopyRunner::DoReports(cluster::Effects* effects) {
+  for (const cluster::Alarm& alarm : effects->alarms) {
+    ++counts_.alarms;
+    Note(alarm.event + ": " + alarm.detail);
+    context_.report(name_, alarm.event, alarm.detail);
+  }
+  for (const cluster::PromotionReport& report : effects->reports) {
+    std::function<void(const cluster::PromotionReport&)> done;
+    {
+      MutexLock lock(mutex_);
+      const auto it = promotions_.find(report.id);
+      if (it == promotions_.end()) continue;
+      done = std::move(it->second);
+      promotions_.erase(it);
+    }
+    done(report);
+  }
+  for (const auto& [id, held] : effects->confirmed) {
+    std::shared_ptr<Waiter> waiter;
+    {
+      MutexLock lock(mutex_);
+      const auto it = confirms_.find(id);
+      if (it == confirms_.end()) continue;
+      waiter = it->second;
+    }
+    MutexLock lock(waiter->mutex);
+    waiter->done = true;
+    waiter->held = held;
+    waiter->changed.notify_all();
+  }
+}
+
+void CopyRunner::Fail(const Status& why) {
+  Step(cluster::Failed{why.message()});
+}
+
+}  // namespace engram::runtime

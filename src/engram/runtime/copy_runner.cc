@@ -1,0 +1,373 @@
+#include "engram/runtime/copy_runner.h"
+
+#include <algorithm>
+
+#include "engram/cluster/static_store.h"
+#include "engram/model/time.h"
+
+namespace engram::runtime {
+
+using cluster::Copy;
+using cluster::Role;
+
+namespace {
+
+constexpr size_t kHistoryLines = 20;
+
+cluster::CopyOptions CopyOptionsOf(const RunnerContext& context) {
+  const ReplicationOptions& options = *context.options;
+  cluster::CopyOptions out;
+  for (const NodeAddress& node : options.nodes) out.nodes.push_back(node.name);
+  out.me = options.me;
+  out.self = context.self;
+  out.shrink_after = options.shrink_after;
+  out.window_bytes = options.window_bytes;
+  out.batch_bytes = options.batch_bytes;
+  out.catch_up_batch_bytes = options.catch_up_batch_bytes;
+  return out;
+}
+
+std::unique_ptr<cluster::Store> StoreOf(const RunnerContext& context) {
+  cluster::StaticOptions options;
+  for (const NodeAddress& node : context.options->nodes) options.nodes.push_back(node.name);
+  options.me = context.options->me;
+  options.self = context.self;
+  options.start_alone = context.options->start_alone;
+  return std::make_unique<cluster::StaticStore>(std::move(options));
+}
+
+}  // namespace
+
+Result<cluster::LogState> ReadLogState(wal::Log& log) {
+  cluster::LogState state;
+  state.space = log.incarnation();
+  state.promised = log.promised();
+  const wal::EntryIdentity end = log.end_identity();
+  state.end = {end.epoch, end.sequence};
+  state.end_crc = end.header_crc;
+  state.durable = log.durable_end();
+  state.commit = log.committed_end();
+  const wal::Log::Floors floors = log.floors();
+  state.floors = {floors.tombstone, floors.compaction};
+  state.begun_epoch = floors.begun_epoch;
+  state.begun_floor = floors.begun_floor;
+  for (const record::EpochBegin& begin : log.history()) {
+    ASSIGN_OR_RETURN(const record::Entry entry, log.Read(begin.first));
+    ASSIGN_OR_RETURN(replication::SpaceRecord record,
+                     replication::DecodeRecord(entry.payload, begin.first));
+    state.records.push_back(std::move(record));
+  }
+  const wal::Log::State health = log.state();
+  state.fit = !health.poisoned && !health.read_only;
+  return state;
+}
+
+CopyRunner::CopyRunner(const RunnerContext& context, std::string space)
+    : context_(context),
+      name_(std::move(space)),
+      me_(context.options->me),
+      strand_(std::make_shared<Strand>(*context.executor)),
+      caught_(context.options->nodes.size()),
+      peer_logs_(context.options->nodes.size()) {
+  const replication::LagThresholds thresholds{.lagging = context.options->lag_alert,
+                                              .degraded = context.options->lag_degraded};
+  monitors_.assign(context.options->nodes.size(), replication::LagMonitor(thresholds));
+}
+
+CopyRunner::~CopyRunner() = default;
+
+void CopyRunner::Attach(wal::Log& log) {
+  Result<cluster::LogState> state = ReadLogState(log);
+  if (!state.ok()) {
+    // It is served as far as it can be read; it neither follows nor leads.
+    context_.report(name_, "replication_unfit", state.status().message());
+    cluster::LogState unfit;
+    unfit.space = log.incarnation();
+    unfit.promised = log.promised();
+    unfit.fit = false;
+    state = std::move(unfit);
+  }
+  const Instant now = context_.clock->Now();
+  MutexLock lock(mutex_);
+  space_.reset();
+  copy_ = std::make_unique<Copy>(CopyOptionsOf(context_), StoreOf(context_), *std::move(state),
+                                 Prng(context_.entropy->Next()), now);
+  durable_times_.Reset();
+  caught_up_at_ = now;
+  without_primary_since_ = now;
+}
+
+void CopyRunner::Bind(const std::shared_ptr<space::Space>& space, bool created) {
+  Run([this, weak = std::weak_ptr(space), created] {
+    const std::shared_ptr<space::Space> space = weak.lock();
+    if (space == nullptr) return;
+    {
+      MutexLock lock(mutex_);
+      if (copy_ == nullptr || space_.lock() == space) return;
+      space_ = space;
+    }
+    for (PeerLog& peer : peer_logs_) peer = PeerLog();
+    space_leads_ = created;
+    policy_known_ = false;
+    deleted_at_.reset();
+    LogMovedNow();
+    NotePolicy(space);
+    for (size_t peer = 0; peer < context_.options->nodes.size(); ++peer) {
+      if (peer == me_) continue;
+      const PeerState state = context_.transport->peer(peer);
+      if (state.connected && state.identity.has_value()) {
+        Step(cluster::PeerUp{peer, state.identity->incarnation});
+      }
+    }
+    std::optional<replication::SpaceRecord> newest;
+    {
+      MutexLock lock(mutex_);
+      if (copy_->newest() != nullptr) newest = *copy_->newest();
+    }
+    if (!newest.has_value()) return;
+    if (created) return Step(cluster::Created{*newest});
+    if (newest->primary == context_.self) Step(cluster::Stand{});
+  });
+}
+
+bool CopyRunner::bound() const {
+  MutexLock lock(mutex_);
+  return !space_.expired();
+}
+
+std::shared_ptr<space::Space> CopyRunner::Space() const {
+  MutexLock lock(mutex_);
+  return space_.lock();
+}
+
+Incarnation CopyRunner::incarnation() const {
+  MutexLock lock(mutex_);
+  return copy_ == nullptr ? Incarnation() : copy_->log().space;
+}
+
+void CopyRunner::Run(std::function<void()> task) {
+  strand_->Run([self = shared_from_this(), task = std::move(task)] { task(); });
+}
+
+void CopyRunner::Step(What what) {
+  cluster::Effects effects;
+  {
+    MutexLock lock(mutex_);
+    if (copy_ == nullptr) return;
+    effects = copy_->Step({context_.clock->Now(), std::move(what)});
+  }
+  Carry(std::move(effects));
+}
+
+void CopyRunner::OnPeerUp(size_t peer, Incarnation incarnation) {
+  Run([this, peer, incarnation] {
+    if (Space() != nullptr) Step(cluster::PeerUp{peer, incarnation});
+  });
+}
+
+void CopyRunner::OnPeerDown(size_t peer) {
+  Run([this, peer] {
+    peer_logs_[peer] = PeerLog();
+    Step(cluster::PeerDown{peer});
+  });
+}
+
+void CopyRunner::OnMessage(size_t peer, Lane, replication::Message message) {
+  Run([this, peer, message = std::move(message)]() mutable {
+    if (Space() == nullptr) return;
+    Step(cluster::Received{peer, std::move(message)});
+  });
+}
+
+void CopyRunner::OnWritable(size_t peer) {
+  Run([this, peer] { Step(cluster::Writable{peer}); });
+}
+
+void CopyRunner::Tick() {
+  Run([this] {
+    const std::shared_ptr<space::Space> space = Space();
+    if (space == nullptr) return;
+    const wal::Log::State state = space->log().state();
+    bool fit = true;
+    {
+      MutexLock lock(mutex_);
+      fit = copy_->log().fit;
+      const bool led = copy_->leader().has_value();
+      if (led) without_primary_since_.reset();
+      if (!led && !without_primary_since_) without_primary_since_ = context_.clock->Now();
+    }
+    if (fit && (state.poisoned || state.read_only)) Fail(state.why);
+    Step(cluster::Tick{});
+  });
+}
+
+void CopyRunner::Stand(cluster::StoreRequest request,
+                       std::function<void(const cluster::PromotionReport&)> done) {
+  {
+    MutexLock lock(mutex_);
+    request.kind = cluster::StoreRequest::Kind::kLead;
+    request.id = next_id_++;
+    promotions_[request.id] = std::move(done);
+  }
+  Run([this, request] { Step(cluster::Stand{request}); });
+}
+
+void CopyRunner::OnLogMoved() {
+  if (log_moved_.exchange(true)) return;  // one is on its way, and will see this, too
+  Run([this] { LogMovedNow(); });
+}
+
+void CopyRunner::OnVisible(Sequence) {}
+
+void CopyRunner::LogMovedNow() {
+  log_moved_ = false;
+  const std::shared_ptr<space::Space> space = Space();
+  if (space == nullptr) return;
+  wal::Log& log = space->log();
+  const Sequence durable = log.durable_end();  // first: it must not be beyond the end
+  const wal::EntryIdentity end = log.end_identity();
+  NoteLog(space);
+  Step(cluster::LogMoved{.end = {end.epoch, end.sequence},
+                         .end_crc = end.header_crc,
+                         .durable = durable,
+                         .records = {}});
+}
+
+void CopyRunner::NoteLog(const std::shared_ptr<space::Space>& space) {
+  const uint64_t bytes = space->log().bytes();
+  const Sequence durable = space->log().durable_end();
+  MutexLock lock(mutex_);
+  if (durable > durable_times_.end()) {
+    durable_times_.Note(durable, bytes, context_.clock->Now());
+  }
+}
+
+// The settings are the second entry of every log.
+void CopyRunner::NotePolicy(const std::shared_ptr<space::Space>& space) {
+  if (policy_known_ || space->log().end() < Sequence(2)) return;
+  const v1::SpaceSettings settings = space->settings();
+  if (settings.dimension() == 0) return;
+  policy_known_ = true;
+  cluster::Policy policy;
+  policy.local_space = settings.durability() == v1::DURABILITY_LOCAL;
+  policy.min_in_sync = settings.has_min_in_sync() ? settings.min_in_sync() : 2;
+  Step(cluster::PolicyKnown{policy});
+}
+
+Status CopyRunner::Addressed(Status status) const {
+  const ReplicationOptions& options = *context_.options;
+  const auto named = status.metadata().find("primary");
+  if (status.reason() == Reason::NOT_PRIMARY && named != status.metadata().end()) {
+    for (const NodeAddress& node : options.nodes) {
+      if (node.name != named->second) continue;
+      return Status(Reason::NOT_PRIMARY,
+                    "This node is a replica of '" + name_ + "'; " + node.name + " is its primary.")
+          .Expected("the primary")
+          .Suggest("send it to " + node.grpc)
+          .With("primary", node.name)
+          .With("primary_grpc", node.grpc)
+          .With("primary_http", node.http)
+          .With("epoch", status.metadata().at("epoch"));
+    }
+  }
+  return status;
+}
+
+Result<v1::Durability> CopyRunner::Admit(v1::Durability level) {
+  const Instant now = context_.clock->Now();
+  Status status, local;
+  Role role = Role::kReplica;
+  std::optional<Instant> since;
+  {
+    MutexLock lock(mutex_);
+    if (copy_ == nullptr || space_.expired()) {
+      return Status(Reason::RECOVERING, "The space '" + name_ + "' is being opened.")
+          .With("retry_after_ms", uint64_t{20});
+    }
+    role = copy_->role();
+    since = without_primary_since_;
+    local = copy_->Admit(/*replicated=*/false, now);
+    if (local.ok()) status = copy_->Admit(/*replicated=*/true, now);
+  }
+  if (local.ok()) {
+    if (level == v1::DURABILITY_LOCAL || status.ok()) return level;
+    if (level == v1::DURABILITY_AUTO) return v1::DURABILITY_LOCAL;
+    const std::string missing =
+        status.metadata().count("missing") != 0 ? status.metadata().at("missing") : std::string();
+    status = std::move(status)
+                 .Expected("copies on " + status.metadata().at("need") + " nodes that answer")
+                 .Suggest(missing.empty() ? "start the other node, or ask for local durability"
+                                          : "start " + missing +
+                                                ", or take it out of the set with engram "
+                                                "replicas remove, or ask for local durability")
+                 .Example("engram remember \"…\" --durability local")
+                 .With("space", name_);
+    return status;
+  }
+  if (local.reason() == Reason::NOT_PRIMARY) return Addressed(local);
+  if (role == Role::kCandidate && since.has_value() && now - *since < std::chrono::seconds(1)) {
+    return Status(Reason::RECOVERING, "This node is about to lead '" + name_ + "'.")
+        .Suggest("try again in a moment")
+        .With("space", name_)
+        .With("retry_after_ms", uint64_t{20});
+  }
+  std::string names;
+  for (const NodeAddress& node : context_.options->nodes) {
+    names += (names.empty() ? "" : ", ") + node.name;
+  }
+  const int64_t seconds =
+      since.has_value() ? std::chrono::duration_cast<std::chrono::seconds>(now - *since).count()
+                        : 0;
+  std::string silent;
+  for (size_t peer = 0; peer < context_.options->nodes.size(); ++peer) {
+    if (peer == me_ || context_.transport->peer(peer).connected) continue;
+    silent += (silent.empty() ? "" : ", ") + context_.options->nodes[peer].name;
+  }
+  return Status(Reason::NO_PRIMARY,
+                "no primary for space '" + name_ + "' since " + std::to_string(seconds) + " s")
+      .Expected("one of " + names + " as primary")
+      .Suggest(silent.empty() ? "see who could lead"
+                              : silent + " does not answer; see what a promotion would do")
+      .Example("engram promote " + context_.self.node + " --space " + name_ + " --dry-run")
+      .With("space", name_)
+      .With("since_s", static_cast<uint64_t>(seconds))
+      .With("retry_after_ms", uint64_t{200});
+}
+
+Status CopyRunner::Confirm(Duration wait) {
+  auto waiter = std::make_shared<Waiter>();
+  uint64_t id = 0;
+  Status refused;
+  {
+    MutexLock lock(mutex_);
+    if (copy_ == nullptr) return Status(Reason::RECOVERING, "The space is being opened.");
+    if (copy_->role() != Role::kPrimary) refused = copy_->Admit(false, context_.clock->Now());
+    id = next_id_++;
+    if (refused.ok()) confirms_[id] = waiter;
+  }
+  if (!refused.ok()) return Addressed(refused);
+  Run([this, id] { Step(cluster::ConfirmReads{id}); });
+  bool held = false;
+  {
+    MutexLock lock(waiter->mutex);
+    waiter->changed.wait_for(lock, wait, [&] { return waiter->done; });
+    held = waiter->held;
+  }
+  MutexLock lock(mutex_);
+  confirms_.erase(id);
+  if (held) return OkStatus();
+  return Status(Reason::TOO_STALE, "Not every member of the in-sync set confirmed in time.")
+      .Expected("an answer of each member")
+      .Suggest("read without confirmation: the reply says how stale it may be")
+      .With("space", name_);
+}
+
+void CopyRunner::Note(std::string text) {
+  const std::string at =
+      model::FormatUtc(model::UtcTime::FromNs(context_.clock->WallNs())).substr(11, 8);
+  MutexLock lock(mutex_);
+  history_.push_front(at + "  " + std::move(text));
+  if (history_.size() > kHistoryLines) history_.pop_back();
+}
+
+}  // namespace engram::runtime

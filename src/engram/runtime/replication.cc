@@ -1,0 +1,348 @@
+#include <algorithm>
+
+#include "engram/runtime/replication_impl.h"
+
+namespace engram::runtime {
+
+using replication::Answer;
+using replication::Ask;
+using replication::Open;
+using replication::Refused;
+using replication::Stamp;
+
+namespace {
+
+constexpr Duration kTickEvery = std::chrono::milliseconds(50);
+constexpr Duration kCensusFor = std::chrono::seconds(3);
+
+}  // namespace
+
+ReplicationImpl::ReplicationImpl(ReplicationOptions options, ReplicationContext context)
+    : options_(std::move(options)), context_(std::move(context)) {
+  self_ = {context_.node_name, context_.identity.incarnation, context_.identity.id};
+}
+
+ReplicationImpl::~ReplicationImpl() {
+  Stop();
+}
+
+Result<std::unique_ptr<ReplicationImpl>> ReplicationImpl::Make(ReplicationOptions options,
+                                                               ReplicationContext context) {
+  std::unique_ptr<ReplicationImpl> impl(
+      new ReplicationImpl(std::move(options), std::move(context)));
+  ASSIGN_OR_RETURN(impl->transport_,
+                   impl->options_.make_transport(impl->self_.id, impl->self_.incarnation));
+  return impl;
+}
+
+Status ReplicationImpl::Start(space::Registry& registry) {
+  registry_ = &registry;
+  started_ = true;
+  RETURN_IF_ERROR(transport_->Start(*this));
+  for (const auto& runner : Runners()) BindSoon(runner->name());
+  ScheduleTick();
+  return OkStatus();
+}
+
+void ReplicationImpl::Stop() {
+  if (stopped_.exchange(true)) return;
+  if (started_) transport_->Stop();
+}
+
+RunnerContext ReplicationImpl::ContextOfRunners() {
+  RunnerContext context;
+  context.options = &options_;
+  context.clock = context_.clock;
+  context.entropy = context_.entropy;
+  context.executor = context_.executor;
+  context.transport = transport_.get();
+  context.registry = registry_;
+  context.self = self_;
+  context.report = context_.report;
+  context.deleted = [this](const std::string& space, Incarnation incarnation) {
+    context_.executor->Post([this, space, incarnation] { RemoveCopy(space, incarnation); });
+  };
+  return context;
+}
+
+std::shared_ptr<CopyRunner> ReplicationImpl::RunnerOf(const std::string& space) {
+  MutexLock lock(mutex_);
+  std::shared_ptr<CopyRunner>& runner = runners_[space];
+  if (runner == nullptr) runner = std::make_shared<CopyRunner>(ContextOfRunners(), space);
+  return runner;
+}
+
+std::shared_ptr<CopyRunner> ReplicationImpl::Find(const std::string& space) const {
+  MutexLock lock(mutex_);
+  const auto it = runners_.find(space);
+  return it == runners_.end() ? nullptr : it->second;
+}
+
+std::vector<std::shared_ptr<CopyRunner>> ReplicationImpl::Runners() const {
+  std::vector<std::shared_ptr<CopyRunner>> all;
+  MutexLock lock(mutex_);
+  for (const auto& [name, runner] : runners_) all.push_back(runner);
+  return all;
+}
+
+space::Committer* ReplicationImpl::CommitterFor(const std::string& space, wal::Log& log) {
+  const std::shared_ptr<CopyRunner> runner = RunnerOf(space);
+  runner->Attach(log);
+  bool creating = false;
+  {
+    MutexLock lock(mutex_);
+    creating = creating_.contains(space);
+  }
+  // Who makes it binds it; else whoever opened it need not know of this.
+  if (started_ && !creating) BindSoon(space);
+  return runner.get();
+}
+
+void ReplicationImpl::BindSoon(const std::string& space) {
+  context_.executor->Post([this, space] {
+    if (!stopped_) (void)Bound(space);
+  });
+}
+
+Result<std::shared_ptr<CopyRunner>> ReplicationImpl::Bound(const std::string& space) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<space::Space> open, registry_->Get(space));
+  std::shared_ptr<CopyRunner> runner = Find(space);
+  if (runner == nullptr) {
+    return Status(Reason::RECOVERING, "The space '" + space + "' is being opened.");
+  }
+  if (IsDeleted(open->incarnation())) {
+    context_.executor->Post(
+        [this, space, incarnation = open->incarnation()] { RemoveCopy(space, incarnation); });
+  }
+  runner->Bind(open, /*created=*/false);
+  return runner;
+}
+
+void ReplicationImpl::ScheduleTick() {
+  context_.executor->PostAfter(kTickEvery, [this] {
+    if (stopped_) return;
+    TickAll();
+    ScheduleTick();
+  });
+}
+
+void ReplicationImpl::TickAll() {
+  for (const auto& runner : Runners()) {
+    if (runner->bound()) runner->Tick();
+  }
+  std::vector<std::string> late;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [id, census] : censuses_) {
+      if (context_.clock->Now() - census->began >= kCensusFor) late.push_back(id);
+    }
+  }
+  for (const std::string& id : late) EndCensus(id);
+  if (!registry_->Exists("default")) EnsureDefault();
+}
+
+// The first primary makes `default`, when every other node has said that it does not have it.
+void ReplicationImpl::EnsureDefault() {
+  if (options_.nodes[options_.me].name != options_.first_primary) {
+    MutexLock lock(mutex_);
+    waiting_for_ = options_.first_primary;
+    return;
+  }
+  std::string silent;
+  for (size_t peer = 0; peer < options_.nodes.size(); ++peer) {
+    if (peer == options_.me || transport_->peer(peer).connected) continue;
+    silent += (silent.empty() ? "" : ", ") + options_.nodes[peer].name;
+  }
+  {
+    MutexLock lock(mutex_);
+    waiting_for_ = silent;
+  }
+  if (!silent.empty() || making_default_.exchange(true)) return;
+  CreateSpaceAsync("default", context_.space_defaults, [this](const auto& made) {
+    if (!made.ok() && made.status().reason() != Reason::SPACE_EXISTS) {
+      context_.report("default", "space_not_made", made.status().message());
+    }
+    // Where another node has it this one waits to be told of it.
+    making_default_ = false;
+  });
+}
+
+std::string ReplicationImpl::WaitingFor() {
+  if (registry_ == nullptr || registry_->Exists("default")) return "";
+  MutexLock lock(mutex_);
+  return waiting_for_;
+}
+
+void ReplicationImpl::OnPeerUp(size_t peer, const PeerIdentity& identity) {
+  context_.report("", "peer_up", options_.nodes[peer].name);
+  for (const auto& runner : Runners()) runner->OnPeerUp(peer, identity.incarnation);
+  SendDeleted(peer);
+  context_.executor->Post([this] { OpenAll(); });
+}
+
+void ReplicationImpl::OnPeerDown(size_t peer, const Status& why) {
+  context_.report("", "peer_down", options_.nodes[peer].name + ": " + why.message());
+  for (const auto& runner : Runners()) runner->OnPeerDown(peer);
+}
+
+void ReplicationImpl::OnWritable(size_t peer, Lane) {
+  for (const auto& runner : Runners()) {
+    if (runner->bound()) runner->OnWritable(peer);
+  }
+}
+
+// A copy that is behind, or leads, must be open to say so.
+void ReplicationImpl::OpenAll() {
+  for (const std::string& id : registry_->Ids("", "", SIZE_MAX)) {
+    if (stopped_) return;
+    const auto runner = Find(id);
+    if (runner != nullptr && runner->bound()) continue;
+    const auto bound = Bound(id);
+    if (!bound.ok()) context_.report(id, "space_not_opened", bound.status().message());
+  }
+}
+
+void ReplicationImpl::OnMessage(size_t peer, Lane lane, SpaceMessage message) {
+  if (stopped_ || AnswerCensus(peer, message)) return;
+  const std::shared_ptr<CopyRunner> runner = Find(message.space);
+  const bool here = runner != nullptr && runner->bound() &&
+                    runner->incarnation() == message.message.stamp.space &&
+                    !std::holds_alternative<replication::Deleted>(message.message.body);
+  if (here) return runner->OnMessage(peer, lane, std::move(message.message));
+  context_.executor->Post([this, peer, lane, message = std::move(message)]() mutable {
+    if (!stopped_) OpenUnbound(peer, lane, std::move(message));
+  });
+}
+
+// Questions about a space that is to be made name no incarnation.
+bool ReplicationImpl::AnswerCensus(size_t peer, const SpaceMessage& message) {
+  const Stamp& stamp = message.message.stamp;
+  if (!stamp.space.is_zero()) return false;
+  if (const auto* answer = std::get_if<Answer>(&message.message.body)) {
+    MutexLock lock(mutex_);
+    const auto it = censuses_.find(message.space);
+    if (it == censuses_.end() || it->second->round != answer->round) return true;
+    it->second->answers[peer] = answer->has_space;
+    if (it->second->answers.size() + 1 < options_.nodes.size()) return true;
+    lock.unlock();
+    EndCensus(message.space);
+    return true;
+  }
+  const auto* ask = std::get_if<Ask>(&message.message.body);
+  if (ask == nullptr) return true;
+  Answer answer;
+  answer.round = ask->round;
+  answer.granted = true;
+  {
+    MutexLock lock(mutex_);
+    answer.has_space = creating_.contains(message.space);
+  }
+  answer.has_space = answer.has_space || registry_->Exists(message.space);
+  Reply(peer, message, Incarnation(), std::move(answer));
+  return true;
+}
+
+void ReplicationImpl::Reply(size_t peer, const SpaceMessage& to, Incarnation space,
+                            replication::Body body) {
+  SpaceMessage reply;
+  reply.space = to.space;
+  reply.message.stamp = {space, to.message.stamp.epoch, self_.incarnation};
+  reply.message.body = std::move(body);
+  (void)transport_->Send(peer, Lane::kLive, std::move(reply));
+}
+
+void ReplicationImpl::OpenUnbound(size_t peer, Lane lane, SpaceMessage message) {
+  const Incarnation incarnation = message.message.stamp.space;
+  const replication::Body& body = message.message.body;
+  if (std::holds_alternative<replication::Deleted>(body)) {
+    return RemoveCopy(message.space, incarnation);
+  }
+  if (IsDeleted(incarnation)) {
+    return Reply(peer, message, incarnation, replication::Deleted());
+  }
+  const bool opens = std::holds_alternative<Open>(body);
+  if (!registry_->Exists(message.space)) {
+    if (const auto* ask = std::get_if<Ask>(&body)) {
+      Answer answer;
+      answer.round = ask->round;
+      answer.granted = true;
+      return Reply(peer, message, incarnation, std::move(answer));
+    }
+    if (!opens) return;
+    const auto made = registry_->CreateCopy(message.space, incarnation);
+    if (!made.ok() && made.status().reason() != Reason::SPACE_EXISTS) {
+      return context_.report(message.space, "copy_not_made", made.status().message());
+    }
+    context_.report(message.space, "copy_made", "for " + options_.nodes[peer].name);
+  }
+  const auto runner = Bound(message.space);
+  if (!runner.ok()) {
+    return Reply(
+        peer, message, incarnation,
+        Refused{.why = Refused::Why::kBroken, .promised = {}, .text = runner.status().message()});
+  }
+  if ((*runner)->incarnation() != incarnation) {
+    if (opens) TakeForeign(peer, lane, std::move(message));
+    return;
+  }
+  (*runner)->OnMessage(peer, lane, std::move(message.message));
+}
+
+// This node has another space of the name. One that is led here stays; a mere copy is moved away,
+// never overwritten.
+void ReplicationImpl::TakeForeign(size_t peer, Lane lane, SpaceMessage message) {
+  const std::string& space = message.space;
+  const auto state = StateOf(space);
+  const bool led = state.ok() && state->role != cluster::Role::kReplica;
+  const bool followed = state.ok() && !state->primary.empty();
+  if (led || followed) {
+    bool news = false;
+    {
+      MutexLock lock(mutex_);
+      const Instant now = context_.clock->Now();
+      const auto [it, fresh] = foreign_.try_emplace(space, now);
+      news = fresh || now - it->second > std::chrono::minutes(1);
+      if (news) it->second = now;
+    }
+    if (news) {
+      context_.report(space, "foreign_space",
+                      options_.nodes[peer].name + " leads another space of this name");
+    }
+    return Reply(peer, message, message.message.stamp.space,
+                 Refused{.why = Refused::Why::kForeign, .promised = {}, .text = {}});
+  }
+  const auto moved = registry_->MoveAway(space);
+  if (!moved.ok()) return context_.report(space, "foreign_space", moved.status().message());
+  context_.report(space, "foreign_space_moved",
+                  "another space of this name was here; it lies in " + *moved);
+  OpenUnbound(peer, lane, std::move(message));
+}
+
+std::vector<std::pair<NodeAddress, PeerState>> ReplicationImpl::Nodes() const {
+  std::vector<std::pair<NodeAddress, PeerState>> nodes;
+  for (size_t place = 0; place < options_.nodes.size(); ++place) {
+    PeerState state;
+    if (place == options_.me) {
+      state.connected = true;
+      state.identity = PeerIdentity{self_.id, self_.incarnation, 1, {}};
+      state.last_contact = context_.clock->Now();
+    } else {
+      state = transport_->peer(place);
+    }
+    nodes.emplace_back(options_.nodes[place], std::move(state));
+  }
+  return nodes;
+}
+
+std::optional<size_t> ReplicationImpl::PlaceOf(const std::string& node) const {
+  for (size_t place = 0; place < options_.nodes.size(); ++place) {
+    if (options_.nodes[place].name == node) return place;
+  }
+  return std::nullopt;
+}
+
+std::string ReplicationImpl::DirectoryOf(const std::string& space) const {
+  return env::JoinPath(env::JoinPath(context_.data_dir, "spaces"), space);
+}
+
+}  // namespace engram::runtime

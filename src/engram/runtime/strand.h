@@ -1,0 +1,34 @@
+// Runs tasks one after another, on whichever thread brings one while nobody runs them: a task costs
+// no change of threads when the strand is idle, and waits its turn when it is not. A thread that
+// has run many hands the rest to the executor, so that nobody works for others for ever.
+// Thread-safe. Tasks must not wait for other tasks of the same strand.
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "engram/base/thread_annotations.h"
+#include "engram/env/executor.h"
+
+namespace engram::runtime {
+
+class Strand : public std::enable_shared_from_this<Strand> {
+ public:
+  // The executor outlives the strand's tasks.
+  explicit Strand(env::Executor& executor) : executor_(executor) {}
+
+  // Runs `task` on this thread if the strand is idle, else after those before it.
+  void Run(env::Task task) EXCLUDES(mutex_);
+  // Never on this thread.
+  void Post(env::Task task) EXCLUDES(mutex_);
+
+ private:
+  void Drain() EXCLUDES(mutex_);
+
+  env::Executor& executor_;
+  Mutex mutex_;
+  std::deque<env::Task> tasks_ GUARDED_BY(mutex_);
+  bool running_ GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace engram::runtime
