@@ -38,6 +38,7 @@ Status Take(const pb::OpenLog& in, replication::Open* open) {
       return Malformed("its history is not in order");
     open->history.push_back(next);
   }
+  open->id = in.id();
   open->end = At(in.end_epoch(), in.end_sequence());
   if (!open->history.empty() && open->history.back().first > open->end.sequence)
     return Malformed("its history goes beyond its end");
@@ -102,6 +103,7 @@ void Take(const pb::Joined& in, replication::Joined* joined) {
   joined->end_crc = in.end_crc();
   joined->durable = Sequence(in.durable());
   joined->visible = Sequence(in.visible());
+  joined->id = in.id();
 }
 
 Status TakeBody(pb::SpaceMessage& in, replication::Body* body) {

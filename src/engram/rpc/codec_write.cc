@@ -22,6 +22,7 @@ struct Writer {
 
   void operator()(const replication::Open& open) {
     pb::OpenLog* to = out->mutable_open();
+    to->set_id(open.id);
     for (size_t i = FirstToSend(open.history); i < open.history.size(); ++i) {
       pb::EpochBegin* row = to->add_history();
       row->set_epoch(open.history[i].epoch.value());
@@ -63,6 +64,7 @@ struct Writer {
     to->set_end_crc(joined.end_crc);
     to->set_durable(joined.durable.value());
     to->set_visible(joined.visible.value());
+    to->set_id(joined.id);
   }
 
   void operator()(const replication::Ack& ack) {
