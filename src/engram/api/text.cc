@@ -1,7 +1,8 @@
 #include "engram/api/text.h"
 
-#include <algorithm>
 #include <cctype>
+
+#include "engram/model/text.h"
 
 namespace engram::api {
 namespace {
@@ -43,22 +44,6 @@ int HexDigit(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
-}
-
-// Edits (put in, leave out, replace, swap two neighbours) that turn `a` into `b`.
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<size_t>> cost(a.size() + 1, std::vector<size_t>(b.size() + 1));
-  for (size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
-  for (size_t j = 0; j <= b.size(); ++j) cost[0][j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, replaced});
-      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-      if (swapped) cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
-    }
-  }
-  return cost[a.size()][b.size()];
 }
 
 }  // namespace
@@ -169,16 +154,8 @@ std::string EncodePercent(std::string_view text) {
 }
 
 std::string NearestName(std::string_view name, const std::vector<std::string>& candidates) {
-  if (name.size() > 64) return "";
-  size_t best = std::max<size_t>(1, name.size() / 3) + 1;
-  std::string nearest;
-  for (const std::string& candidate : candidates) {
-    const size_t distance = EditDistance(name, candidate);
-    if (distance >= best) continue;
-    best = distance;
-    nearest = candidate;
-  }
-  return nearest;
+  const std::vector<std::string_view> known(candidates.begin(), candidates.end());
+  return std::string(model::Nearest(name, known));
 }
 
 }  // namespace engram::api

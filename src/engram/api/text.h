@@ -26,8 +26,7 @@ std::optional<std::string> DecodePercent(std::string_view text, bool plus);
 // Everything but letters, digits and -._~ as %XX.
 std::string EncodePercent(std::string_view text);
 
-// The candidate with the smallest edit distance, if it is at most a third of the name's length
-// (and at least one edit is always forgiven); empty when none is near.
+// model::Nearest over strings that stay theirs.
 std::string NearestName(std::string_view name, const std::vector<std::string>& candidates);
 
 }  // namespace engram::api

@@ -13,7 +13,9 @@ bool IsCleanUtf8(std::string_view text);
 bool HasControlCharacter(std::string_view text);
 // At most `limit` bytes, cut between two characters and marked with an ellipsis.
 std::string Shorten(std::string_view text, size_t limit = 64);
-// The known name that is most like `word`, or "" when none is (more than a third differs).
+// The known name with the smallest edit distance (put in, leave out, replace, swap two neighbours),
+// if that is at most a third of the word's length; one edit is always forgiven. "" when none is
+// near.
 std::string_view Nearest(std::string_view word, std::span<const std::string_view> known);
 
 }  // namespace engram::model

@@ -47,6 +47,8 @@ TEST(TextTest, NearestName) {
   constexpr std::string_view known[] = {"importance", "tags", "where_location"};
   EXPECT_EQ(Nearest("importence", known), "importance");
   EXPECT_EQ(Nearest("tag", known), "tags");
+  EXPECT_EQ(Nearest("imoprtnace", known), "importance");
+  EXPECT_EQ(Nearest("atgs", known), "tags");
   EXPECT_EQ(Nearest("colour", known), "");
 }
 
