@@ -18,9 +18,17 @@ Admission::Admission(runtime::Node& node, const ServiceOptions& options)
   }
 }
 
+Admission::~Admission() {
+  MutexLock lock(mutex_);
+  while (in_flight_ > 0) left_.wait(lock);
+}
+
 Status Admission::Enter(std::string_view method) {
   Status refused;
-  const int before = in_flight_.fetch_add(1);
+  const int before = [this] {
+    MutexLock lock(mutex_);
+    return in_flight_++;
+  }();
   if (node_.stopping()) {
     refused = Status(Reason::SHUTTING_DOWN, "The server is shutting down.")
                   .Suggest("send it to another node, or try again when it is back");
@@ -46,9 +54,11 @@ void Admission::Leave(const Ticket& ticket, const Status& status) {
   Release();
 }
 
+// The last touch of a call: after it the gate may end.
 void Admission::Release() {
   gauge_.Add(-1);
-  in_flight_.fetch_sub(1);
+  MutexLock lock(mutex_);
+  if (--in_flight_ == 0) left_.notify_all();
 }
 
 void Admission::Count(std::string_view method, const Status& status, env::Duration took) {

@@ -6,14 +6,10 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 
 #include "engram/api/grpc_support.h"
-#include "engram/api/health.h"
 #include "google/protobuf/stubs/logging.h"
-#include "grpc/health/v1/health.grpc.pb.h"
 
 namespace engram::api {
 namespace {
-
-namespace health = grpc::health::v1;
 
 // Both libraries write to stderr what is an answer to a client already.
 void QuietLibraries() {
@@ -23,29 +19,6 @@ void QuietLibraries() {
     google::protobuf::SetLogHandler(nullptr);
   });
 }
-
-class HealthDoor : public health::Health::CallbackService {
- public:
-  explicit HealthDoor(GrpcDoor& door) : door_(door) {}
-
-  grpc::ServerUnaryReactor* Check(grpc::CallbackServerContext* context,
-                                  const health::HealthCheckRequest* request,
-                                  health::HealthCheckResponse* response) override {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    const std::optional<bool> serving = Serving(door_.node, request->service());
-    if (!serving) {
-      reactor->Finish(grpc::Status(grpc::StatusCode::NOT_FOUND, "unknown service"));
-      return reactor;
-    }
-    response->set_status(*serving ? health::HealthCheckResponse::SERVING
-                                  : health::HealthCheckResponse::NOT_SERVING);
-    reactor->Finish(grpc::Status::OK);
-    return reactor;
-  }
-
- private:
-  GrpcDoor& door_;
-};
 
 Status CannotListen(const std::string& address) {
   return Status(Reason::CONFIGURATION, "Cannot listen on " + address + " for gRPC.")
@@ -58,9 +31,9 @@ Status CannotListen(const std::string& address) {
 class GrpcServerImpl : public GrpcServer {
  public:
   GrpcServerImpl(runtime::Node& node, Service& service, const GrpcOptions& options)
-      : door_{node, service, options, {}},
+      : door_{node, service, options},
         calls_(MakeEngramService(door_)),
-        health_(MakeHealthService(door_)) {}
+        health_(HealthService::Make(door_)) {}
   ~GrpcServerImpl() override { Shutdown(env::Duration::zero()); }
 
   Status Listen() {
@@ -73,7 +46,7 @@ class GrpcServerImpl : public GrpcServer {
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(calls_.get());
-    builder.RegisterService(health_.get());
+    builder.RegisterService(&health_->service());
     server_ = builder.BuildAndStart();
     return server_ != nullptr && port_ > 0 ? OkStatus() : CannotListen(options.address);
   }
@@ -82,25 +55,23 @@ class GrpcServerImpl : public GrpcServer {
 
   void Shutdown(env::Duration grace) override {
     if (server_ == nullptr) return;
+    health_->EndWatches();
     server_->Shutdown(std::chrono::system_clock::now() +
                       std::chrono::duration_cast<std::chrono::system_clock::duration>(grace));
     server_->Wait();
+    door_.answers.WaitForNone();
     server_.reset();
   }
 
  private:
   GrpcDoor door_;
   std::unique_ptr<grpc::Service> calls_;
-  std::unique_ptr<grpc::Service> health_;
+  std::unique_ptr<HealthService> health_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 
 }  // namespace
-
-std::unique_ptr<grpc::Service> MakeHealthService(GrpcDoor& door) {
-  return std::make_unique<HealthDoor>(door);
-}
 
 Result<std::unique_ptr<GrpcServer>> GrpcServer::Start(runtime::Node& node, Service& service,
                                                       const GrpcOptions& options) {

@@ -145,12 +145,14 @@ class EngramServiceDoor : public RawService {
       reactor->Finish(ToGrpc(bad));
       return reactor;
     }
-    const size_t limit = door_.options.message_bytes;
+    door_.answers.Begin();
     (door_.service.*call)(about, std::move(request),
-                          [reactor, out, limit](Result<Response> result) {
+                          [reactor, out, &door = door_](Result<Response> result) {
                             Status status = result.status();
+                            const size_t limit = door.options.message_bytes;
                             if (status.ok()) status = SerializeMessage(*result, limit, out);
                             reactor->Finish(ToGrpc(status));
+                            door.answers.End();
                           });
     return reactor;
   }

@@ -91,6 +91,7 @@ class RememberStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::By
   // The request's number; its callback may come at any time from here on.
   uint64_t Hold(size_t bytes) {
     MutexLock lock(mutex_);
+    door_.answers.Begin();
     held_.push_back({bytes, false, {}});
     held_bytes_ += bytes;
     ++under_way_;
@@ -113,7 +114,9 @@ class RememberStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::By
     Finish(cancelled ? grpc::Status(grpc::StatusCode::CANCELLED, "cancelled") : grpc::Status::OK);
   }
 
+  // May be the end of `this`, on another thread, before it returns.
   void Answer(uint64_t number, Result<v1::RememberResponse> result) {
+    GrpcDoor& door = door_;
     v1::RememberResponse response;
     if (result.ok()) {
       response = std::move(*result);
@@ -127,6 +130,7 @@ class RememberStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::By
       --under_way_;
       WriteNext();
     });
+    door.answers.End();
   }
 
   void StartReadIfRoom() REQUIRES(mutex_) {

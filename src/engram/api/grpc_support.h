@@ -4,24 +4,52 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
 #include <string>
 
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/impl/service_type.h>
 
 #include "engram/api/errors.h"
 #include "engram/api/grpc_server.h"
+#include "engram/base/thread_annotations.h"
 #include "engram/runtime/node.h"
 
 namespace engram::api {
 
-// What all calls of the door share. Counts the calls that the door holds.
+// The answers that threads of ours still hand to gRPC. gRPC's own shutdown waits for their calls,
+// but knows nothing of the thread that is on its way out of Finish or StartWrite: who destroys the
+// server waits here for that too.
+class AnswersUnderWay {
+ public:
+  void Begin() {
+    MutexLock lock(mutex_);
+    ++count_;
+  }
+  void End() {
+    MutexLock lock(mutex_);
+    if (--count_ == 0) none_.notify_all();
+  }
+  void WaitForNone() {
+    MutexLock lock(mutex_);
+    while (count_ > 0) none_.wait(lock);
+  }
+
+ private:
+  Mutex mutex_;
+  std::condition_variable_any none_;
+  int64_t count_ GUARDED_BY(mutex_) = 0;
+};
+
+// What all calls of the door share.
 struct GrpcDoor {
   runtime::Node& node;
   Service& service;
   GrpcOptions options;
   std::atomic<int> streams{0};
+  AnswersUnderWay answers = {};
 };
 
 grpc::Status ToGrpc(const Status& status);
@@ -50,7 +78,14 @@ Status SerializeMessage(const Response& response, size_t limit, grpc::ByteBuffer
 
 // The services of the door.
 std::unique_ptr<grpc::Service> MakeEngramService(GrpcDoor& door);
-std::unique_ptr<grpc::Service> MakeHealthService(GrpcDoor& door);
+// Ends the streams of its Watch, and takes no more: a shutdown need not wait for them.
+class HealthService {
+ public:
+  static std::unique_ptr<HealthService> Make(GrpcDoor& door);
+  virtual ~HealthService() = default;
+  virtual grpc::Service& service() = 0;
+  virtual void EndWatches() = 0;
+};
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* NewRememberStream(
     GrpcDoor& door, grpc::CallbackServerContext& context);
 

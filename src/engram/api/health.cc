@@ -5,6 +5,14 @@
 
 namespace engram::api {
 
+Probe ProbeLive(runtime::Node& node) {
+  const std::vector<std::string> stuck = node.liveness().Stuck();
+  if (stuck.empty()) return {true, ""};
+  std::string why = "no thread of these pools has turned for seconds:";
+  for (const std::string& pool : stuck) why += " " + pool;
+  return {false, why};
+}
+
 Probe ProbeReady(runtime::Node& node) {
   if (node.stopping()) return {false, "shutting down"};
   return {true, ""};

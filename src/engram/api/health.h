@@ -20,6 +20,8 @@ struct Probe {
   std::string why;  // of a no
 };
 
+// Every pool of the node has turned in the last seconds.
+Probe ProbeLive(runtime::Node& node);
 Probe ProbeReady(runtime::Node& node);
 // The role is primary, replica or any. SPACE_NOT_FOUND, INVALID_REQUEST for another role.
 Result<Probe> ProbeSpace(runtime::Node& node, const std::string& space, std::string_view role);

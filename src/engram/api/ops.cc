@@ -7,13 +7,19 @@
 namespace engram::api {
 namespace {
 
-HttpResponse Answer(const Probe& probe, const std::string& more = "") {
+HttpResponse Answer(const Probe& probe, const std::string& more = "",
+                    const char* bad = "not ready") {
   HttpResponse response;
   response.status = probe.good ? 200 : 503;
-  response.body = std::string("{\"status\":\"") + (probe.good ? "ok" : "not ready") + "\"";
+  response.body = std::string("{\"status\":\"") + (probe.good ? "ok" : bad) + "\"";
   if (!probe.why.empty()) response.body += ",\"reason\":" + JsonString(probe.why);
   response.body += more + "}";
   return response;
+}
+
+// A process that is starting or ending does so in its main thread: it has no pools to ask.
+HttpResponse Live(runtime::Node* node) {
+  return node == nullptr ? Answer({true, ""}) : Answer(ProbeLive(*node), "", "stuck");
 }
 
 HttpResponse Startup(runtime::Node* node) {
@@ -55,7 +61,7 @@ HttpResponse Cluster(runtime::Node* node) {
 std::optional<HttpResponse> HandleOps(runtime::Node* node, const HttpRequest& request) {
   if (request.method != "GET" && request.method != "HEAD") return std::nullopt;
   const std::string path = request.target.substr(0, request.target.find('?'));
-  if (path == "/health/live") return Answer({true, ""});
+  if (path == "/health/live") return Live(node);
   if (path == "/health/startup") return Startup(node);
   if (path == "/health/ready") return Ready(node, request);
   if (path == "/cluster/health") return Cluster(node);

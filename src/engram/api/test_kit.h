@@ -17,14 +17,15 @@ namespace engram::api {
 
 class TestNode {
  public:
-  explicit TestNode(ServiceOptions service_options = {}) {
+  explicit TestNode(ServiceOptions service_options = {}, env::Clock& clock = env::SystemClock()) {
     runtime::NodeOptions options;
     options.fs = &fs_;
-    options.clock = &env::SystemClock();
+    options.clock = &clock;
     options.entropy = &env::SystemEntropy();
     options.name = "n1";
     options.data_dir = "/data";
     options.version = "test";
+    options.reader_threads = 4;
     options.log.segment_bytes = 1u << 20;
     options.space_defaults.set_dimension(4);
     Result<std::unique_ptr<runtime::Node>> node = runtime::Node::Start(options);
