@@ -44,6 +44,11 @@ std::string StateText(const v1::SpaceStatus& status) {
   return text;
 }
 
+// A log that may only be read begins no epoch.
+std::string EpochText(const v1::SpaceStatus& status) {
+  return status.epoch() == 0 ? "-" : std::to_string(status.epoch());
+}
+
 void PrintSpaces(const v1::IntrospectResponse& reply, size_t* good) {
   std::printf("%s %s %s %s %s %s %s %s   %s\n", Pad("SPACE", 16).c_str(), Pad("ROLE", 8).c_str(),
               Right("EPOCH", 6).c_str(), Right("EPISODES", 10).c_str(),
@@ -53,7 +58,7 @@ void PrintSpaces(const v1::IntrospectResponse& reply, size_t* good) {
     const v1::SpaceStatus& s = space.status();
     if (s.state() == "ok") ++*good;
     std::printf("%s %s %s %s %s %s %s %s   %s\n", Pad(space.id(), 16).c_str(),
-                Pad(s.role(), 8).c_str(), Right(std::to_string(s.epoch()), 6).c_str(),
+                Pad(s.role(), 8).c_str(), Right(EpochText(s), 6).c_str(),
                 Right(Grouped(s.episodes()), 10).c_str(), Right(Grouped(s.log_end()), 10).c_str(),
                 Right(Grouped(s.committed_through()), 10).c_str(),
                 Right(Grouped(Indexed(s)), 10).c_str(),
