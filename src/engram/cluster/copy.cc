@@ -9,13 +9,6 @@ using replication::Mutant;
 using replication::Refused;
 using replication::Stamp;
 
-namespace {
-
-// An epoch further above the known one than this is no epoch but damage.
-constexpr uint64_t kEpochJump = uint64_t{1} << 32;
-
-}  // namespace
-
 Copy::Copy(CopyOptions options, std::unique_ptr<Store> store, LogState log, Prng prng, Instant now)
     : options_(std::move(options)),
       policy_(options_.policy),
@@ -24,7 +17,7 @@ Copy::Copy(CopyOptions options, std::unique_ptr<Store> store, LogState log, Prng
       prng_(prng),
       now_(now),
       commit_(std::min(log_.commit, log_.end.sequence)),
-      replicated_end_(commit_),
+      replicated_end_(policy_.local_space ? std::min(log_.replicated_end, commit_) : commit_),
       peers_(options_.nodes.size()) {
   log_.promised = std::max(log_.promised, log_.end.epoch);
 }
@@ -64,7 +57,10 @@ void Copy::On(const Tick&, Effects* out) {
 
 void Copy::On(const PeerUp& event, Effects* out) {
   Peer& peer = peers_[event.peer];
-  if (peer.incarnation != event.incarnation) peer = Peer();
+  if (peer.incarnation != event.incarnation) {
+    if (joining_ == MemberOf(event.peer) && !set_change_under_way_) StopJoining(out);
+    peer = Peer();
+  }
   peer.connected = true;
   peer.incarnation = event.incarnation;
   peer.last_contact = now_;
@@ -80,12 +76,7 @@ void Copy::On(const PeerDown& event, Effects* out) {
   peer.in_flight.clear();
   peer.in_flight_bytes = 0;
   if (leader_ == event.peer) joined_ = false;
-  // Nobody knows of its joining yet.
-  if (joining_.has_value() && joining_->node == options_.nodes[event.peer] &&
-      !set_change_under_way_) {
-    joining_.reset();
-    if (role_ == Role::kPrimary) AdvanceCommit(out);
-  }
+  if (joining_ == MemberOf(event.peer) && !set_change_under_way_) StopJoining(out);
 }
 
 void Copy::On(const Writable& event, Effects* out) {
@@ -177,7 +168,7 @@ void Copy::StepDown(Effects* out) {
   beginning_.reset();
   beginning_report_.reset();
   joining_.reset();
-  set_change_under_way_ = false;
+  set_change_under_way_ = set_unknown_ = false;
   marks_.clear();
   for (const Round& round : confirms_) out->confirmed.emplace_back(round.id, false);
   confirms_.clear();
@@ -206,6 +197,7 @@ StoreContext Copy::Context() const {
   context.now = now_;
   context.log = &log_;
   context.local_space = policy_.local_space;
+  context.commit = commit_;
   context.floor = policy_.local_space ? replicated_end_ : commit_;
   if (role_ == Role::kPrimary) {
     context.current = view_;

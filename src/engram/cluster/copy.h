@@ -61,12 +61,14 @@ struct Received {
   replication::Message message = {};
 };
 // The log's end or its durable end moved. `records`: EpochStarts among what was appended.
+// Read when the event is handed over, not when it was caused: what is older than a rewind is wrong.
 struct LogMoved {
   Position end = {};
   uint32_t end_crc = 0;
   Sequence durable = {};
   std::vector<SpaceRecord> records = {};
 };
+// What is left of the log is durable.
 struct Rewound {
   Position end = {};
   uint32_t end_crc = 0;
@@ -179,6 +181,8 @@ class Copy {
     std::deque<std::pair<Sequence, uint64_t>> in_flight = {};  // last sequence, bytes of each batch
     uint64_t in_flight_bytes = 0;
     Instant last_contact = {}, last_progress = {}, opened = {};
+    uint64_t open_id = 0;      // of the newest Open; what answers an older one is late
+    Sequence acked_then = {};  // when that Open was sent
     bool blocked = false;
     std::string trouble = {};
     bool broken = false;  // it lost what it had acknowledged
@@ -224,6 +228,7 @@ class Copy {
                  Effects* out);
   void On(const Rewound& event, Effects* out);
   void On(const Compared& event, Effects* out);
+  void StartFollowing(size_t peer, const replication::Stamp& stamp, const replication::Open& open);
   void Join(Effects* out);
   void Acknowledge(Effects* out);
   void LearnCommit(Sequence commit, Sequence replicated_end);
@@ -248,6 +253,9 @@ class Copy {
   void On(const Created& event, Effects* out);
   void On(const Shipped& event, Effects* out);
   void On(const ConfirmReads& event, Effects* out);
+  void NoteBegun(const Begun& event);
+  void StartEpoch(const Begun& event, Effects* out);
+  bool LostEntries(size_t peer, const replication::Joined& joined, Effects* out);
   void SendOpen(size_t peer, Effects* out);
   void Ship(size_t peer, Effects* out);
   void ShipAll(Effects* out);
@@ -268,12 +276,17 @@ class Copy {
   void TakeReply(std::optional<StoreReply> reply, Effects* out);
   void TakeLead(const StoreReply& reply, Effects* out);
   void TakeSet(const StoreReply& reply, Effects* out);
+  void ReadSet(Effects* out);
   void MindTheSet(Effects* out);
   void StartJoining();
+  void StopJoining(Effects* out);
   bool ReadyToGrow() const;
   bool NeedsRenewal() const;
   void StandAgain(Effects* out);
   void ExpelSilent(Effects* out);
+
+  // An epoch further above the known one than this is no epoch but damage.
+  static constexpr uint64_t kEpochJump = uint64_t{1} << 32;
 
   const CopyOptions options_;
   Policy policy_;
@@ -288,9 +301,11 @@ class Copy {
 
   // ---- following ----
   std::optional<size_t> leader_;
-  Epoch following_;  // epoch of that leader
+  Epoch following_;       // epoch of that leader
+  uint64_t open_id_ = 0;  // of the Open that is followed
   bool joined_ = false;
   bool rewinding_ = false;
+  Sequence comparing_;                           // last of the batch that is being compared
   std::vector<replication::StatedLoss> losses_;  // of the leader's log
   Sequence leader_end_, leader_commit_, leader_replicated_;
   Instant leader_contact_;
@@ -300,6 +315,7 @@ class Copy {
   SpaceRecord view_;               // the set that counts, beside `joining_`
   std::optional<Member> joining_;  // counts already, in the record not yet
   bool set_change_under_way_ = false;
+  bool set_unknown_ = false;        // the answer to that change was lost; the record is read again
   std::optional<Begin> beginning_;  // handed to the runner, not begun yet
   std::vector<Members> beginning_holders_;
   std::optional<PromotionReport> beginning_report_;

@@ -26,13 +26,7 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects*
   };
   if (role_ != Role::kReplica) StepDown(out);
   if (!log_.fit) return refuse(Refused::Why::kBroken, alarm_);
-  leader_ = peer;
-  following_ = stamp.epoch;
-  leader_contact_ = now_;
-  leader_end_ = open.end.sequence;
-  losses_ = open.losses;
-  joined_ = false;
-  acked_ = Sequence();
+  StartFollowing(peer, stamp, open);
   const replication::PrimaryLog theirs{log_.space, stamp.epoch, open.history, open.end.sequence,
                                        open.floors};
   const record::History history = HistoryOf(log_);
@@ -43,8 +37,6 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects*
                                   .begun_epoch = log_.begun_epoch,
                                   .begun_floor = log_.begun_floor};
   const replication::Verdict verdict = replication::DecideCatchUp(theirs, mine);
-  leader_commit_ = open.commit;
-  leader_replicated_ = open.replicated_end;
   if (std::holds_alternative<replication::Stream>(verdict)) {
     alarm_.clear();
     Join(out);
@@ -73,6 +65,19 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects*
   refuse(Refused::Why::kStaleEpoch, "this copy knows a newer epoch");
 }
 
+void Copy::StartFollowing(size_t peer, const Stamp& stamp, const Open& open) {
+  leader_ = peer;
+  following_ = stamp.epoch;
+  leader_contact_ = now_;
+  leader_end_ = open.end.sequence;
+  leader_commit_ = open.commit;
+  leader_replicated_ = open.replicated_end;
+  losses_ = open.losses;
+  open_id_ = open.id;
+  joined_ = false;
+  acked_ = Sequence();
+}
+
 // A cut below the own commit is right only inside of a loss that the primary states.
 bool Copy::MayCut(Sequence to, const Open& open) const {
   if (to >= commit_ || Is(Mutant::kCutBelowCommit)) return true;
@@ -97,10 +102,12 @@ void Copy::On(const Rewound& event, Effects* out) {
 void Copy::Join(Effects* out) {
   joined_ = true;
   acked_ = log_.durable;
-  out->Say(
-      *leader_, Stamp{log_.space, following_, options_.self.incarnation},
-      Joined{
-          .end = log_.end, .end_crc = log_.end_crc, .durable = log_.durable, .visible = commit_});
+  out->Say(*leader_, Stamp{log_.space, following_, options_.self.incarnation},
+           Joined{.end = log_.end,
+                  .end_crc = log_.end_crc,
+                  .durable = log_.durable,
+                  .visible = commit_,
+                  .id = open_id_});
 }
 
 void Copy::OnMessage(size_t peer, const Stamp& stamp, const Entries& entries, Effects* out) {
@@ -122,6 +129,7 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Entries& entries, Ef
              Gap{log_.end.sequence.next()});
   } else {
     out->compare = entries;
+    comparing_ = entries.last;
   }
   FollowCommit(out);
 }
@@ -131,7 +139,7 @@ void Copy::On(const Compared& event, Effects* out) {
   const Stamp stamp{log_.space, following_, options_.self.incarnation};
   if (event.equal) {
     out->Say(event.peer, stamp, replication::Ack{log_.durable, commit_});
-    out->Say(event.peer, stamp, Gap{log_.end.sequence.next()});
+    if (comparing_ > log_.end.sequence) out->Say(event.peer, stamp, Gap{log_.end.sequence.next()});
     return;
   }
   joined_ = false;
@@ -178,13 +186,14 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Ask& ask, Effects* o
   answer.round = ask.round;
   answer.has_space = true;
   answer.fit = log_.fit;
-  answer.granted = stamp.epoch > log_.promised && store_->MadeBy(stamp.epoch, peer);
-  if (answer.granted && !ask.dry_run) {
-    if (!Is(Mutant::kAskWithoutPromise)) {
-      out->promise = stamp.epoch;
-      log_.promised = stamp.epoch;
-      StepDown(out);
-    }
+  // Asked again (the answer was lost): the promise stands, and an epoch has but one maker.
+  answer.granted = stamp.epoch >= log_.promised && store_->MadeBy(stamp.epoch, peer) &&
+                   stamp.epoch.value() - log_.promised.value() <= kEpochJump;
+  const bool first = stamp.epoch > log_.promised;
+  if (answer.granted && first && !ask.dry_run && !Is(Mutant::kAskWithoutPromise)) {
+    out->promise = stamp.epoch;
+    log_.promised = stamp.epoch;
+    StepDown(out);
   }
   answer.promised = log_.promised;
   answer.end = {record::EpochAt(HistoryOf(log_), log_.durable), log_.durable};

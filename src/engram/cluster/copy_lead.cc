@@ -24,13 +24,9 @@ constexpr uint64_t kCatchingUpEntries = 10'000;
 }  // namespace
 
 void Copy::On(const Begun& event, Effects* out) {
-  if (!beginning_.has_value() && !set_change_under_way_) return;
-  const bool new_epoch = beginning_.has_value() && beginning_->new_epoch;
-  if (beginning_.has_value() && event.record.epoch != beginning_->record.epoch) return;
-  log_.records.push_back(event.record);
-  log_.end = event.end;
-  log_.end_crc = event.end_crc;
-  log_.durable = event.durable;
+  NoteBegun(event);
+  if (!beginning_.has_value() || event.record.epoch != beginning_->record.epoch) return;
+  const bool new_epoch = beginning_->new_epoch;
   view_ = event.record;
   if (!beginning_holders_.empty()) {
     marks_.push_back({event.record.at, beginning_holders_, new_epoch});
@@ -38,35 +34,48 @@ void Copy::On(const Begun& event, Effects* out) {
   beginning_holders_.clear();
   beginning_.reset();
   if (new_epoch) {
-    start_ = event.record.at;
-    leader_.reset();
-    joined_ = false;
-    stand_by_itself_ = true;
-    stands_in_a_row_ = 0;
-    alarm_.clear();
-    for (Peer& peer : peers_) {
-      peer.joined = peer.broken = false;
-      peer.trouble.clear();
-      peer.acked = peer.next = Sequence();
-      peer.in_flight.clear();
-      peer.in_flight_bytes = 0;
-    }
-    SetRole(Role::kPrimary, out);
-    for (size_t peer = 0; peer < peers_.size(); ++peer) {
-      if (peer != options_.me && peers_[peer].connected) SendOpen(peer, out);
-    }
-    if (beginning_report_.has_value()) {
-      beginning_report_->done = true;
-      beginning_report_->epoch = event.record.epoch;
-      out->reports.push_back(*std::move(beginning_report_));
-      beginning_report_.reset();
-    }
+    StartEpoch(event, out);
   } else {
     set_change_under_way_ = false;
     joining_.reset();
     ShipAll(out);
   }
   AdvanceCommit(out);
+}
+
+// It is in the log, whatever became of what it was meant for.
+void Copy::NoteBegun(const Begun& event) {
+  if (log_.records.empty() || event.record.at > log_.records.back().at) {
+    log_.records.push_back(event.record);
+  }
+  log_.end = event.end;
+  log_.end_crc = event.end_crc;
+  log_.durable = event.durable;
+}
+
+void Copy::StartEpoch(const Begun& event, Effects* out) {
+  start_ = event.record.at;
+  leader_.reset();
+  joined_ = false;
+  stand_by_itself_ = true;
+  stands_in_a_row_ = 0;
+  alarm_.clear();
+  for (Peer& peer : peers_) {
+    peer.joined = peer.broken = false;
+    peer.trouble.clear();
+    peer.acked = peer.next = Sequence();
+    peer.in_flight.clear();
+    peer.in_flight_bytes = 0;
+  }
+  SetRole(Role::kPrimary, out);
+  for (size_t peer = 0; peer < peers_.size(); ++peer) {
+    if (peer != options_.me && peers_[peer].connected) SendOpen(peer, out);
+  }
+  if (!beginning_report_.has_value()) return;
+  beginning_report_->done = true;
+  beginning_report_->epoch = event.record.epoch;
+  out->reports.push_back(*std::move(beginning_report_));
+  beginning_report_.reset();
 }
 
 void Copy::On(const Created& event, Effects* out) {
@@ -80,10 +89,12 @@ void Copy::SendOpen(size_t place, Effects* out) {
   Peer& peer = peers_[place];
   peer.joined = false;
   peer.opened = now_;
+  peer.acked_then = peer.acked;
   peer.in_flight.clear();
   peer.in_flight_bytes = 0;
   out->Say(place, MyStamp(),
-           Open{.history = HistoryOf(log_),
+           Open{.id = ++peer.open_id,
+                .history = HistoryOf(log_),
                 .end = log_.end,
                 .end_crc = log_.end_crc,
                 .commit = commit_,
@@ -95,17 +106,8 @@ void Copy::SendOpen(size_t place, Effects* out) {
 void Copy::OnMessage(size_t place, const Stamp& stamp, const Joined& joined, Effects* out) {
   if (role_ != Role::kPrimary || stamp.epoch != view_.epoch) return;
   Peer& peer = peers_[place];
-  if (joined.end.sequence > log_.end.sequence) return;
-  const bool again = peer.joined_in == view_.epoch && !peer.acked.is_zero();
-  if (again && joined.durable < peer.acked && joined.end.sequence < peer.acked) {
-    // What it acknowledged is gone from its disk: nothing that it says counts any more.
-    peer.broken = true;
-    peer.trouble = "it lost entries that it had acknowledged";
-    out->alarms.push_back({"member_lost_entries", options_.nodes[place] + " acknowledged " +
-                                                      ToString(peer.acked) + " and has " +
-                                                      ToString(joined.durable)});
-    return;
-  }
+  if (joined.id != peer.open_id || joined.end.sequence > log_.end.sequence) return;
+  if (LostEntries(place, joined, out)) return;
   peer.joined = true;
   peer.joined_in = view_.epoch;
   peer.trouble.clear();
@@ -117,6 +119,25 @@ void Copy::OnMessage(size_t place, const Stamp& stamp, const Joined& joined, Eff
   Ship(place, out);
   AdvanceCommit(out);
   MindTheSet(out);
+}
+
+// What a copy acknowledged in this epoch and has no more: of one that counts it is an alarm, and
+// nothing that it says counts any more. One that does not count may have had to begin again.
+bool Copy::LostEntries(size_t place, const Joined& joined, Effects* out) {
+  Peer& peer = peers_[place];
+  if (peer.joined_in != view_.epoch || joined.durable >= peer.acked_then) return false;
+  if (!Has(Counted(), MemberOf(place))) {
+    peer.acked = Sequence();
+    return false;
+  }
+  if (!peer.broken) {
+    out->alarms.push_back({"member_lost_entries", options_.nodes[place] + " acknowledged " +
+                                                      ToString(peer.acked) + " and has " +
+                                                      ToString(joined.durable)});
+  }
+  peer.broken = true;
+  peer.trouble = "it lost entries that it had acknowledged";
+  return true;
 }
 
 void Copy::OnMessage(size_t place, const Stamp& stamp, const Ack& ack, Effects* out) {
@@ -149,7 +170,9 @@ void Copy::OnMessage(size_t place, const Stamp& stamp, const Gap& gap, Effects* 
     if (now_ - peer.opened >= options_.resend_after / 10 || peer.joined) SendOpen(place, out);
     return;
   }
-  if (!peer.joined || gap.expected > log_.end.sequence.next()) return;
+  // At or below what it acknowledged: said before that.
+  const bool late = gap.expected <= peer.acked || gap.expected > log_.end.sequence.next();
+  if (!peer.joined || late) return;
   peer.next = gap.expected;
   peer.in_flight.clear();
   peer.in_flight_bytes = 0;

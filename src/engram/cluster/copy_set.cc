@@ -10,8 +10,7 @@ using replication::Mutant;
 using replication::Stamp;
 
 void Copy::OnMessage(size_t peer, const Stamp& stamp, const Answer& answer, Effects* out) {
-  if (role_ != Role::kCandidate && !store_->leading_under_way()) return;
-  TakeReply(store_->OnAnswer(peer, stamp.sender, answer, Context(), out), out);
+  TakeReply(store_->OnAnswer(peer, stamp, answer, Context(), out), out);
 }
 
 void Copy::On(const Stand& event, Effects* out) {
@@ -76,13 +75,20 @@ void Copy::TakeLead(const StoreReply& reply, Effects* out) {
     return;
   }
   StepDown(out);
+  if (reply.two_histories && reply.report.has_value()) {
+    RaiseAlarm("two_histories", reply.report->why, out);
+  }
   if (reply.request.id != 0 && reply.report.has_value()) out->reports.push_back(*reply.report);
 }
 
 void Copy::TakeSet(const StoreReply& reply, Effects* out) {
   if (role_ != Role::kPrimary) return;
   const bool of_epoch = reply.record.has_value() && reply.record->epoch == view_.epoch;
-  if (reply.outcome == Outcome::kUnknown) return;  // the larger set goes on counting
+  if (reply.outcome == Outcome::kUnknown) {  // the larger set goes on counting
+    set_unknown_ = true;
+    return;
+  }
+  set_unknown_ = false;
   if (!of_epoch) {
     set_change_under_way_ = false;
     if (reply.record.has_value() && reply.record->epoch > view_.epoch) StepDown(out);
@@ -101,9 +107,17 @@ void Copy::TakeSet(const StoreReply& reply, Effects* out) {
   AdvanceCommit(out);
 }
 
+// What became of a change whose answer was lost.
+void Copy::ReadSet(Effects* out) {
+  set_unknown_ = false;
+  TakeReply(store_->Start({.kind = StoreRequest::Kind::kRead}, Context(), out), out);
+}
+
 // What a primary does about its set, now and then.
 void Copy::MindTheSet(Effects* out) {
+  if (role_ == Role::kPrimary && set_unknown_) return ReadSet(out);
   if (role_ != Role::kPrimary || set_change_under_way_ || beginning_.has_value()) return;
+  if (joining_.has_value() && !Responsive(*joining_, now_)) StopJoining(out);
   if (store_->shrinks_by_timeout()) ExpelSilent(out);
   if (set_change_under_way_) return;
   if (!joining_.has_value()) StartJoining();
@@ -129,6 +143,12 @@ void Copy::StartJoining() {
     joining_ = member;
     return;
   }
+}
+
+// Nobody knows of its joining yet: it need not be waited for.
+void Copy::StopJoining(Effects* out) {
+  joining_.reset();
+  AdvanceCommit(out);
 }
 
 bool Copy::ReadyToGrow() const {

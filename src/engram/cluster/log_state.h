@@ -25,6 +25,7 @@ struct LogState {
   uint32_t end_crc = 0;
   Sequence durable = {};
   Sequence commit = {};                   // known at opening
+  Sequence replicated_end = {};           // known at opening; matters in a `local` space
   std::vector<SpaceRecord> records = {};  // one for each EpochStart in the log, in order
   Floors floors = {};
   Epoch begun_epoch = {};

@@ -69,88 +69,133 @@ StoreReply StaticStore::Grow(const StoreRequest& request, const StoreContext& co
 std::optional<StoreReply> StaticStore::StartRound(const StoreRequest& request,
                                                   const StoreContext& context, Effects* effects) {
   const LogState& log = *context.log;
-  round_ = Round{.request = request, .id = ++rounds_, .began = context.now, .asked = context.now};
+  Round round{.request = request, .id = ++rounds_, .began = context.now, .asked = context.now};
   const uint64_t n = std::max(EpochNumber(log.promised), EpochNumber(log.end.epoch)) + 1;
-  round_->epoch = Is(Mutant::kPlainEpochs) ? Epoch(n << 8) : MakeEpoch(n, options_.me);
-  if (!request.dry_run) effects->promise = round_->epoch;
+  round.epoch = Is(Mutant::kPlainEpochs) ? Epoch(n << 8) : MakeEpoch(n, options_.me);
+  if (!request.dry_run) effects->promise = round.epoch;
   Answered own{.incarnation = options_.self.incarnation};
   own.answer.granted = own.answer.has_space = true;
   own.answer.fit = log.fit;
-  own.answer.promised = round_->epoch;
+  own.answer.promised = round.epoch;
   own.answer.end = log.end;
   own.answer.floor = context.floor;
   if (const SpaceRecord* newest = NewestRecord(log, log.end.sequence)) own.answer.record = *newest;
-  round_->answers[options_.me] = std::move(own);
-  AskAll(context, effects);
-  return request.dry_run ? std::nullopt : TryWin(context);
+  round.answers[options_.me] = std::move(own);
+  AskAll(&round, context, effects);
+  if (request.dry_run) {
+    probe_ = std::move(round);
+    return std::nullopt;
+  }
+  round_ = std::move(round);
+  std::optional<StoreReply> reply = TryWin(*round_, context);
+  if (reply.has_value()) round_.reset();
+  return reply;
 }
 
-void StaticStore::AskAll(const StoreContext& context, Effects* effects) {
-  round_->asked = context.now;
-  for (size_t peer = 0; peer < options_.nodes.size(); ++peer) AskOne(peer, context, effects);
+void StaticStore::AskAll(Round* round, const StoreContext& context, Effects* effects) const {
+  round->asked = context.now;
+  for (size_t peer = 0; peer < options_.nodes.size(); ++peer) {
+    AskOne(*round, peer, context, effects);
+  }
 }
 
-void StaticStore::AskOne(size_t peer, const StoreContext& context, Effects* effects) {
-  if (peer == options_.me || !context.connected[peer] || round_->answers.contains(peer)) return;
-  effects->Say(peer, Stamp{context.log->space, round_->epoch, options_.self.incarnation},
-               replication::Ask{.round = round_->id, .dry_run = round_->request.dry_run});
+void StaticStore::AskOne(const Round& round, size_t peer, const StoreContext& context,
+                         Effects* effects) const {
+  if (peer == options_.me || !context.connected[peer] || round.answers.contains(peer)) return;
+  effects->Say(peer, Stamp{context.log->space, round.epoch, options_.self.incarnation},
+               replication::Ask{.round = round.id, .dry_run = round.request.dry_run});
 }
 
 std::optional<StoreReply> StaticStore::OnPeerUp(size_t peer, const StoreContext& context,
                                                 Effects* effects) {
-  if (round_.has_value()) AskOne(peer, context, effects);
+  if (round_.has_value()) AskOne(*round_, peer, context, effects);
+  if (probe_.has_value()) AskOne(*probe_, peer, context, effects);
   return std::nullopt;
 }
 
-std::optional<StoreReply> StaticStore::OnAnswer(size_t peer, Incarnation sender,
+// An answer counts in the round, and for the epoch, that it was asked for: rounds begin at 1 again
+// with every process, and a late answer to the one before may still come.
+std::optional<StoreReply> StaticStore::OnAnswer(size_t peer, const Stamp& stamp,
                                                 const Answer& answer, const StoreContext& context,
                                                 Effects* effects) {
-  if (!round_.has_value() || answer.round != round_->id) return std::nullopt;
-  if (!answer.granted && !round_->request.dry_run) {
+  const auto belongs = [&](const std::optional<Round>& round) {
+    return round.has_value() && answer.round == round->id && stamp.epoch == round->epoch;
+  };
+  if (belongs(probe_)) probe_->answers[peer] = {stamp.sender, answer};
+  if (!belongs(round_)) return std::nullopt;
+  std::optional<StoreReply> reply;
+  if (!answer.granted) {
     // Somebody promised more: this round can never be won by all who were asked.
-    effects->promise = std::max(answer.promised, effects->promise.value_or(Epoch()));
-    StoreReply reply = Lost("a higher epoch, " + FormatEpoch(answer.promised) + ", was promised",
-                            "ask again above it", context);
-    reply.retry_at_once = true;
-    return reply;
+    effects->promise =
+        std::max({answer.promised, context.log->promised, effects->promise.value_or(Epoch())});
+    reply = Lost(*round_, "a higher epoch, " + FormatEpoch(answer.promised) + ", was promised",
+                 "ask again above it", context);
+    reply->retry_at_once = true;
+  } else {
+    round_->answers[peer] = {stamp.sender, answer};
+    reply = TryWin(*round_, context);
   }
-  round_->answers[peer] = {sender, answer};
-  if (round_->request.dry_run) return std::nullopt;
-  return TryWin(context);
+  if (reply.has_value()) round_.reset();
+  return reply;
 }
 
 std::optional<StoreReply> StaticStore::OnTick(const StoreContext& context, Effects* effects) {
-  if (!round_.has_value()) return std::nullopt;
-  const StoreRequest& request = round_->request;
-  if (request.dry_run) {
-    size_t reachable = 0;
-    for (size_t i = 0; i < options_.nodes.size(); ++i) reachable += context.connected[i] ? 1 : 0;
-    const bool all = round_->answers.size() >= reachable + 1;
-    if (!all && context.now - round_->began < options_.dry_run_for) return std::nullopt;
-    std::optional<StoreReply> reply = TryWin(context);
-    if (reply.has_value()) return reply;
-    return Lost("no majority: too few of the voters answered", "", context);
-  }
-  if (request.id != 0 && context.now - round_->began >= options_.request_deadline) {
-    return Lost("no majority: too few of the voters answered", "", context);
-  }
-  if (context.now - round_->asked >= options_.ask_again) AskAll(context, effects);
-  return TryWin(context);
+  if (std::optional<StoreReply> reply = TickProbe(context)) return reply;
+  return TickLead(context, effects);
 }
 
-bool StaticStore::Counts(const Member& voter) const {
-  for (const auto& [place, answered] : round_->answers) {
+std::optional<StoreReply> StaticStore::TickProbe(const StoreContext& context) {
+  if (!probe_.has_value()) return std::nullopt;
+  if (!AllHeard(*probe_, context)) return std::nullopt;
+  std::optional<StoreReply> reply = TryWin(*probe_, context);
+  if (!reply.has_value()) {
+    reply = Lost(*probe_, "no majority: too few of the voters answered", "", context);
+  }
+  probe_.reset();
+  return reply;
+}
+
+std::optional<StoreReply> StaticStore::TickLead(const StoreContext& context, Effects* effects) {
+  if (!round_.has_value()) return std::nullopt;
+  std::optional<StoreReply> reply = TryWin(*round_, context);
+  const bool late =
+      round_->request.id != 0 && context.now - round_->began >= options_.request_deadline;
+  if (!reply.has_value() && late) {
+    reply = Lost(*round_, "no majority: too few of the voters answered", "", context);
+  }
+  if (reply.has_value()) {
+    round_.reset();
+  } else if (context.now - round_->asked >= options_.ask_again) {
+    AskAll(&*round_, context, effects);
+  }
+  return reply;
+}
+
+// Whoever can be asked has answered, or has had its time: a winner that is in a hurry leaves
+// members out of the set that were about to promise.
+bool StaticStore::AllHeard(const Round& round, const StoreContext& context) const {
+  if (context.now - round.began >= options_.gather_for) return true;
+  for (size_t peer = 0; peer < options_.nodes.size(); ++peer) {
+    if (peer != options_.me && context.connected[peer] && !round.answers.contains(peer)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool StaticStore::Counts(const Round& round, const Member& voter) const {
+  for (const auto& [place, answered] : round.answers) {
     if (options_.nodes[place] != voter.node || !answered.answer.granted) continue;
     return answered.incarnation == voter.incarnation || Is(Mutant::kWipedAnswersCount);
   }
   return false;
 }
 
-StaticStore::Count StaticStore::CountVotes(const StoreContext& context) const {
+StaticStore::Count StaticStore::CountVotes(const Round& round, const StoreContext& context) const {
   Count count;
   const SpaceRecord* own = NewestRecord(*context.log, context.log->end.sequence);
   if (own != nullptr) count.newest = *own;
-  for (const auto& [place, answered] : round_->answers) {
+  for (const auto& [place, answered] : round.answers) {
     const Answer& answer = answered.answer;
     count.floor = std::max(count.floor, answer.floor);
     if (Is(Mutant::kOwnRecord)) continue;
@@ -159,26 +204,22 @@ StaticStore::Count StaticStore::CountVotes(const StoreContext& context) const {
     }
   }
   for (const Member& voter : count.newest.voters) {
-    if (Counts(voter)) count.votes.push_back(voter);
+    if (Counts(round, voter)) count.votes.push_back(voter);
   }
   count.enough = 2 * count.votes.size() > count.newest.voters.size() || Is(Mutant::kNoMajority);
   if (!count.enough && options_.nodes.size() == 2) {
-    const size_t other = 1 - options_.me;
-    const bool stated = round_->request.stopped == other || options_.start_alone;
-    // A node that can be asked is asked first.
-    const bool heard = !context.connected[other] || round_->answers.contains(other) ||
-                       context.now - round_->began >= options_.dry_run_for;
-    if (stated && heard) count.enough = count.stated = true;
+    count.stated = round.request.stopped == 1 - options_.me || options_.start_alone;
   }
   // An operator who forces goes by what answered.
-  if (round_->request.force) count.enough = count.stated = true;
+  count.stated = count.stated || round.request.force;
+  count.enough = count.enough || count.stated;
   return count;
 }
 
 std::optional<std::pair<std::string, std::string>> StaticStore::Unfit(
-    const Count& count, const StoreContext& context) const {
+    const Round& round, const Count& count, const StoreContext& context) const {
   const LogState& log = *context.log;
-  const bool force = round_->request.force;
+  const bool force = round.request.force;
   if (!log.fit) return {{"its log is damaged, poisoned or full", "choose another node"}};
   if (!Has(count.newest.in_sync, options_.self) && !force) {
     return {{options_.self.node + " is not in the in-sync set of the newest record that answered",
@@ -189,32 +230,40 @@ std::optional<std::pair<std::string, std::string>> StaticStore::Unfit(
                  " is known to be committed",
              "promote the node that has it, or --force and lose what this copy lacks"}};
   }
-  if (force && context.log->commit < log.floors.compaction.sequence) {
+  if (force && context.commit < log.floors.compaction.sequence) {
     return {{"its commit has not reached its compaction floor", "let it catch up first"}};
   }
   return std::nullopt;
 }
 
-std::optional<StoreReply> StaticStore::TryWin(const StoreContext& context) {
-  const Count count = CountVotes(context);
-  if (!count.enough) return std::nullopt;
-  if (auto why = Unfit(count, context)) return Lost(why->first, why->second, context);
-  return Won(count, context);
+std::optional<StoreReply> StaticStore::TryWin(const Round& round,
+                                              const StoreContext& context) const {
+  const Count count = CountVotes(round, context);
+  if (!count.enough || !AllHeard(round, context)) return std::nullopt;
+  if (auto why = Unfit(round, count, context)) {
+    StoreReply lost = Lost(round, why->first, why->second, context);
+    // A member of the newest set has all that was ever committed, in one history.
+    lost.two_histories = Has(count.newest.in_sync, options_.self) &&
+                         context.log->end.sequence < count.floor && !round.request.force;
+    return lost;
+  }
+  return Won(round, count, context);
 }
 
-Members StaticStore::Got() const {
+Members StaticStore::Got(const Round& round) const {
   Members got;
-  for (const auto& [place, answered] : round_->answers) {
+  for (const auto& [place, answered] : round.answers) {
     if (!answered.answer.granted) continue;
     Add(&got, Member{options_.nodes[place], answered.incarnation, {}});
   }
   return got;
 }
 
-std::optional<Position> StaticStore::LossOf(const Count& count, const StoreContext& context) const {
+std::optional<Position> StaticStore::LossOf(const Round& round, const Count& count,
+                                            const StoreContext& context) const {
   const LogState& log = *context.log;
   const Position after{record::EpochAt(HistoryOf(log), context.floor), context.floor};
-  if (round_->request.force) return after;
+  if (round.request.force) return after;
   if (!context.local_space || Is(Mutant::kNoStatedLoss)) return std::nullopt;
   // A primary that follows itself lost nothing if its log still has the record's epoch.
   const bool itself = count.newest.primary == options_.self;
@@ -224,28 +273,28 @@ std::optional<Position> StaticStore::LossOf(const Count& count, const StoreConte
   return after;
 }
 
-StoreReply StaticStore::Won(const Count& count, const StoreContext& context) {
-  const Members got = Got();
+StoreReply StaticStore::Won(const Round& round, const Count& count,
+                            const StoreContext& context) const {
+  const Members got = Got(round);
   const SpaceRecord& before = count.newest;
   SpaceRecord record;
-  record.epoch = round_->epoch;
+  record.epoch = round.epoch;
   record.primary = options_.self;
   record.fork = context.log->end;
-  record.loss_after = LossOf(count, context);
+  record.loss_after = LossOf(round, count, context);
   if (record.loss_after.has_value()) {
-    record.loss_why = round_->request.force ? "forced promotion" : "unplanned promotion";
+    record.loss_why = round.request.force ? "forced promotion" : "unplanned promotion";
   }
   Members voters;
   for (const Member& member : got) {
-    if (Has(before.in_sync, member) && !round_->request.force) Add(&record.in_sync, member);
+    if (Has(before.in_sync, member) && !round.request.force) Add(&record.in_sync, member);
     if (Is(Mutant::kSetOfAllAnswers)) Add(&record.in_sync, member);
     if (Has(before.in_sync, member)) Add(&voters, member);
   }
   Add(&record.in_sync, options_.self);
   Add(&voters, options_.self);
-  if (round_->request.remove.has_value() && *round_->request.remove != options_.self.node) {
-    std::erase_if(record.in_sync,
-                  [&](const Member& m) { return m.node == *round_->request.remove; });
+  if (round.request.remove.has_value() && *round.request.remove != options_.self.node) {
+    std::erase_if(record.in_sync, [&](const Member& m) { return m.node == *round.request.remove; });
   }
   const Members answered = voters;
   for (const Member& voter : before.voters) {
@@ -256,32 +305,31 @@ StoreReply StaticStore::Won(const Count& count, const StoreContext& context) {
         voters, [&](const Member& voter) { return !Has(got, voter) && !(voter == options_.self); });
   }
   record.voters = voters;
-  StoreReply reply{.request = round_->request, .outcome = Outcome::kDone, .append = true};
-  reply.report = ReportOf(context);
+  StoreReply reply{.request = round.request, .outcome = Outcome::kDone, .append = true};
+  reply.report = ReportOf(round, context);
   reply.report->lossless = !record.loss_after.has_value();
   reply.report->loss_after = record.loss_after;
-  if (round_->request.dry_run) reply.append = false;
+  if (round.request.dry_run) reply.append = false;
   reply.holders =
       count.stated ? std::vector<Members>{voters} : std::vector<Members>{before.voters, voters};
   reply.record = std::move(record);
-  round_.reset();
   return reply;
 }
 
-StoreReply StaticStore::Lost(std::string why, std::string what_helps, const StoreContext& context) {
-  StoreReply reply{.request = round_->request, .outcome = Outcome::kConflict};
-  reply.report = ReportOf(context);
+StoreReply StaticStore::Lost(const Round& round, std::string why, std::string what_helps,
+                             const StoreContext& context) const {
+  StoreReply reply{.request = round.request, .outcome = Outcome::kConflict};
+  reply.report = ReportOf(round, context);
   reply.report->why = std::move(why);
   reply.report->what_helps = std::move(what_helps);
-  round_.reset();
   return reply;
 }
 
-PromotionReport StaticStore::ReportOf(const StoreContext& context) const {
-  const Count count = CountVotes(context);
+PromotionReport StaticStore::ReportOf(const Round& round, const StoreContext& context) const {
+  const Count count = CountVotes(round, context);
   PromotionReport report;
-  report.id = round_->request.id;
-  report.epoch = round_->epoch;
+  report.id = round.request.id;
+  report.epoch = round.epoch;
   report.votes = count.votes.size();
   report.voters = count.newest.voters.size();
   report.votes_needed = report.voters / 2 + 1;
@@ -292,8 +340,8 @@ PromotionReport StaticStore::ReportOf(const StoreContext& context) const {
     NodeView& view = report.nodes[place];
     view.asked = place == options_.me || context.connected[place];
     view.in_set = HasNode(count.newest.in_sync, options_.nodes[place]);
-    const auto it = round_->answers.find(place);
-    if (it == round_->answers.end()) continue;
+    const auto it = round.answers.find(place);
+    if (it == round.answers.end()) continue;
     const Member member{options_.nodes[place], it->second.incarnation, {}};
     view.answered = true;
     view.counted = Has(count.votes, member);

@@ -29,8 +29,9 @@ struct StaticOptions {
   Member self = {};
   bool start_alone = false;  // in a pair: lead though the other is silent
   Duration ask_again = std::chrono::milliseconds(500);
-  Duration request_deadline = std::chrono::seconds(3);    // of an operator's request
-  Duration dry_run_for = std::chrono::milliseconds(300);  // how long answers are gathered
+  Duration request_deadline = std::chrono::seconds(3);  // of an operator's request
+  // How long answers of connected nodes are waited for once those that came would do.
+  Duration gather_for = std::chrono::milliseconds(300);
   replication::Mutant mutant = replication::Mutant::kNone;
 };
 
@@ -40,7 +41,7 @@ class StaticStore : public Store {
 
   std::optional<StoreReply> Start(const StoreRequest& request, const StoreContext& context,
                                   Effects* effects) override;
-  std::optional<StoreReply> OnAnswer(size_t peer, Incarnation sender,
+  std::optional<StoreReply> OnAnswer(size_t peer, const replication::Stamp& stamp,
                                      const replication::Answer& answer, const StoreContext& context,
                                      Effects* effects) override;
   std::optional<StoreReply> OnPeerUp(size_t peer, const StoreContext& context,
@@ -73,23 +74,30 @@ class StaticStore : public Store {
   std::optional<StoreReply> StartRound(const StoreRequest& request, const StoreContext& context,
                                        Effects* effects);
   StoreReply Grow(const StoreRequest& request, const StoreContext& context) const;
-  void AskAll(const StoreContext& context, Effects* effects);
-  void AskOne(size_t peer, const StoreContext& context, Effects* effects);
-  Count CountVotes(const StoreContext& context) const;
-  bool Counts(const Member& voter) const;
-  std::optional<StoreReply> TryWin(const StoreContext& context);
-  StoreReply Won(const Count& count, const StoreContext& context);
-  StoreReply Lost(std::string why, std::string what_helps, const StoreContext& context);
-  PromotionReport ReportOf(const StoreContext& context) const;
+  void AskAll(Round* round, const StoreContext& context, Effects* effects) const;
+  void AskOne(const Round& round, size_t peer, const StoreContext& context, Effects* effects) const;
+  std::optional<StoreReply> TickLead(const StoreContext& context, Effects* effects);
+  std::optional<StoreReply> TickProbe(const StoreContext& context);
+  bool AllHeard(const Round& round, const StoreContext& context) const;
+  Count CountVotes(const Round& round, const StoreContext& context) const;
+  bool Counts(const Round& round, const Member& voter) const;
+  // The reply when what was answered suffices, or can never do; nothing when more may come.
+  std::optional<StoreReply> TryWin(const Round& round, const StoreContext& context) const;
+  StoreReply Won(const Round& round, const Count& count, const StoreContext& context) const;
+  StoreReply Lost(const Round& round, std::string why, std::string what_helps,
+                  const StoreContext& context) const;
+  PromotionReport ReportOf(const Round& round, const StoreContext& context) const;
   // Why the candidate cannot lead with what was answered; nothing when it can.
-  std::optional<std::pair<std::string, std::string>> Unfit(const Count& count,
+  std::optional<std::pair<std::string, std::string>> Unfit(const Round& round, const Count& count,
                                                            const StoreContext& context) const;
-  std::optional<Position> LossOf(const Count& count, const StoreContext& context) const;
-  Members Got() const;
+  std::optional<Position> LossOf(const Round& round, const Count& count,
+                                 const StoreContext& context) const;
+  Members Got(const Round& round) const;
   bool Is(replication::Mutant mutant) const { return options_.mutant == mutant; }
 
   const StaticOptions options_;
-  std::optional<Round> round_;
+  std::optional<Round> round_;  // to lead
+  std::optional<Round> probe_;  // a dry run: beside the other, and changes nothing
   uint64_t rounds_ = 0;
 };
 

@@ -37,6 +37,8 @@ struct StoreReply {
   bool append = false;
   std::vector<Members> holders = {};
   bool retry_at_once = false;  // kConflict: somebody promised more; ask again above it
+  bool two_histories =
+      false;  // kConflict: what was answered can only be true of two; no retry helps
   std::optional<PromotionReport> report = {};
 };
 
@@ -44,6 +46,7 @@ struct StoreReply {
 struct StoreContext {
   Instant now = {};
   const LogState* log = nullptr;
+  Sequence commit = {};
   Sequence floor = {};               // commit; in a `local` space the replicated end
   SpaceRecord current = {};          // the primary's view; else the newest in the log
   std::vector<bool> connected = {};  // by place
@@ -57,7 +60,7 @@ class Store {
   // request takes the place of one under way.
   virtual std::optional<StoreReply> Start(const StoreRequest& request, const StoreContext& context,
                                           Effects* effects) = 0;
-  virtual std::optional<StoreReply> OnAnswer(size_t peer, Incarnation sender,
+  virtual std::optional<StoreReply> OnAnswer(size_t peer, const replication::Stamp& stamp,
                                              const replication::Answer& answer,
                                              const StoreContext& context, Effects* effects) = 0;
   virtual std::optional<StoreReply> OnPeerUp(size_t peer, const StoreContext& context,

@@ -36,6 +36,7 @@ struct StatedLoss {
 
 // "I lead this space; this is my log." At every connect and at the start of every epoch.
 struct Open {
+  uint64_t id = 0;  // of this telling; its Joined says it again
   record::History history;
   Position end;
   uint32_t end_crc = 0;
@@ -69,6 +70,7 @@ struct Joined {
   uint32_t end_crc = 0;
   Sequence durable;
   Sequence visible;
+  uint64_t id = 0;  // of the Open that it answers
 };
 // Everything through `durable` is synced here, in this epoch.
 struct Ack {
