@@ -156,10 +156,13 @@ bool CopyRunner::DoBegin(const cluster::Begin& begin, const std::shared_ptr<spac
 }
 
 void CopyRunner::DoAppend(const Entries& entries, const std::shared_ptr<space::Space>& space) {
-  const size_t from = *[&] {
+  std::optional<size_t> leader;
+  {
     MutexLock lock(mutex_);
-    return copy_->leader();
-  }();
+    leader = copy_->leader();
+  }
+  if (!leader.has_value()) return;  // gone meanwhile
+  const size_t from = *leader;
   wal::Log& log = space->log();
   Result<std::vector<record::BatchRecord>> records = Unpack(entries, log.incarnation());
   Result<News> news = records.ok() ? NewsOf(*records) : records.status();

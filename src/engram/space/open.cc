@@ -86,7 +86,7 @@ Status SpaceImpl::Start(std::unique_ptr<wal::Log> log, bool epoch_begun) {
   const bool empty_copy = core_.committer != nullptr && core_.log->end() < Sequence(2);
   if (!empty_copy) {
     RETURN_IF_ERROR(SetUp());
-    if (core_.committer != nullptr && epoch_begun) RETURN_IF_ERROR(writer_.TakeOver());
+    if (core_.committer != nullptr && epoch_begun) RETURN_IF_ERROR(writer_.TakeOver(false));
   }
   if (core_.committer != nullptr && !epoch_begun) applier_.Resume();
   return OkStatus();

@@ -150,7 +150,7 @@ class Space {
   // Begins the epoch (EpochStart `payload`), takes over what the log holds above the visible end
   // as not committed yet, and takes writes from now on. Blocks until the EpochStart is durable.
   virtual Status Lead(Epoch epoch, std::string epoch_start_payload) = 0;
-  // A further EpochStart of the epoch that it leads. Blocks until durable.
+  // A further EpochStart of the epoch that it leads; does not wait for the disk.
   virtual Result<Sequence> AppendEpochStart(std::string epoch_start_payload) = 0;
   // Takes no writes any more: what is not committed is answered COMMIT_UNKNOWN and forgotten (the
   // log keeps it). At opening a space with a committer begins like this.

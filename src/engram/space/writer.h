@@ -52,7 +52,7 @@ class Writer {
   // Everything committed must be visible, and nobody else appends.
   Status Lead(Epoch epoch, std::string payload) EXCLUDES(mutex_);
   // The log has begun an epoch: takes what it holds above the visible end as not committed.
-  Status TakeOver() EXCLUDES(mutex_);
+  Status TakeOver(bool again) EXCLUDES(mutex_);
   Result<Sequence> AppendEpochStart(std::string payload) EXCLUDES(mutex_);
   void Follow() EXCLUDES(mutex_);
   // False when this copy does not lead: the entries are not known here.

@@ -15,26 +15,36 @@ Status Writer::NotLeading() const {
 }
 
 Status Writer::Lead(Epoch epoch, std::string payload) {
+  bool again;  // it led before, and followed nobody since: what waits goes on waiting
   uint64_t turn;
-  Follow();
   {
     MutexLock lock(mutex_);
-    drained_.wait(lock, [&]() REQUIRES(mutex_) { return in_flight_ == 0; });
+    again = leading_;
+    leading_ = false;
+  }
+  if (!again) Follow();
+  {
+    MutexLock lock(mutex_);
     turn = turn_;
   }
   // Without the lock: entries that were received may become durable with this one, and are told of.
   RETURN_IF_ERROR(core_.log->BeginEpoch(epoch, std::move(payload)));
   {
     MutexLock lock(mutex_);
+    drained_.wait(lock, [&]() REQUIRES(mutex_) { return in_flight_ == 0; });
     if (turn != turn_) return NotLeading();
   }
-  return TakeOver();
+  return TakeOver(again);
 }
 
 Result<std::vector<std::shared_ptr<TailEntry>>> Writer::ReadSuffix() {
   const Sequence end = core_.log->end();
-  const auto cursor =
-      core_.log->NewCursor(core_.visible.Get().sequence.next(), wal::ReadThrough::kAppended);
+  Sequence known = core_.visible.Get().sequence;
+  {
+    MutexLock lock(mutex_);
+    if (!groups_.empty()) known = std::max(known, groups_.back()->last());
+  }
+  const auto cursor = core_.log->NewCursor(known.next(), wal::ReadThrough::kAppended);
   std::vector<std::shared_ptr<TailEntry>> suffix;
   while (cursor->position() <= end) {
     ASSIGN_OR_RETURN(const std::optional<record::Entry> entry, cursor->Next());
@@ -46,15 +56,17 @@ Result<std::vector<std::shared_ptr<TailEntry>>> Writer::ReadSuffix() {
   return suffix;
 }
 
-Status Writer::TakeOver() {
+Status Writer::TakeOver(bool again) {
   ASSIGN_OR_RETURN(const auto suffix, ReadSuffix());
   MutexLock lock(mutex_);
-  live_ = core_.live;
-  counted_ = true;
-  deleted_ = false;
-  progress_ = Progress();
+  if (!again) {
+    live_ = core_.live;
+    counted_ = true;
+    deleted_ = false;
+    progress_ = Progress();
+    commit_ = Sequence();
+  }
   progress_.durable = suffix.empty() ? core_.visible.Get().sequence : suffix.back()->sequence();
-  commit_ = Sequence();
   for (const auto& entry : suffix) TakeOver(entry);
   leading_ = true;
   return OkStatus();
@@ -86,7 +98,6 @@ void Writer::CountTaken(const TailEntry& entry) {
 
 Result<Sequence> Writer::AppendEpochStart(std::string payload) {
   auto group = std::make_shared<Group>();
-  auto durable = std::make_shared<std::promise<Status>>();
   ASSIGN_OR_RETURN(
       model::Decision decision,
       model::DecodeDecision(static_cast<uint32_t>(record::EntryType::kEpochStart), payload));
@@ -98,11 +109,8 @@ Result<Sequence> Writer::AppendEpochStart(std::string payload) {
     MutexLock lock(mutex_);
     if (!leading_) return NotLeading();
     RETURN_IF_ERROR(Append(group, std::move(drafts)));
-    AddWaiter({v1::DURABILITY_LOCAL},
-              {group->last(), group, {}, [durable](const Status& s) { durable->set_value(s); }});
   }
   core_.committer->OnLogMoved();
-  RETURN_IF_ERROR(durable->get_future().get());
   return group->last();
 }
 

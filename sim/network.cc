@@ -1,0 +1,160 @@
+#include "sim/network.h"
+
+namespace engram::sim {
+
+using runtime::Lane;
+using runtime::PeerIdentity;
+using runtime::PeerState;
+using runtime::SpaceMessage;
+using runtime::TransportListener;
+
+namespace {
+
+constexpr Duration kNotice = std::chrono::milliseconds(200);  // a broken link is seen
+constexpr Duration kRedial = std::chrono::milliseconds(100);
+
+}  // namespace
+
+class Network::Port : public runtime::Transport {
+ public:
+  Port(Network& network, size_t place, PeerIdentity identity)
+      : network_(network), place_(place), identity_(std::move(identity)), peers_(network.nodes_) {}
+  ~Port() override { Stop(); }
+
+  Status Start(TransportListener& listener) override {
+    listener_ = &listener;
+    network_.ports_[place_] = this;
+    for (size_t other = 0; other < network_.nodes_; ++other) {
+      if (other != place_) network_.Check(place_, other);
+    }
+    return OkStatus();
+  }
+  bool Send(size_t peer, Lane lane, SpaceMessage message) override {
+    if (listener_ == nullptr || !peers_[peer].connected) return false;
+    network_.Deliver(place_, peer, lane, std::move(message));
+    return true;
+  }
+  PeerState peer(size_t place) const override { return peers_[place]; }
+  void Stop() override {
+    if (listener_ == nullptr) return;
+    listener_ = nullptr;
+    network_.ports_[place_] = nullptr;
+    for (size_t other = 0; other < network_.nodes_; ++other) {
+      if (other != place_) network_.Part(place_, other, "the node stopped");
+    }
+  }
+
+  Network& network_;
+  const size_t place_;
+  const PeerIdentity identity_;
+  TransportListener* listener_ = nullptr;
+  std::vector<PeerState> peers_;
+};
+
+Network::Network(Scheduler& scheduler, size_t nodes)
+    : scheduler_(scheduler),
+      nodes_(nodes),
+      cut_(nodes * nodes),
+      ports_(nodes),
+      session_(nodes * nodes),
+      up_(nodes * nodes) {}
+
+Network::~Network() = default;
+
+std::unique_ptr<runtime::Transport> Network::MakeTransport(size_t place, PeerIdentity identity) {
+  return std::make_unique<Port>(*this, place, std::move(identity));
+}
+
+void Network::Cut(size_t from, size_t to, bool cut) {
+  cut_[from * nodes_ + to] = cut;
+  scheduler_.After(kNotice, kWorld, [this, from, to] { Check(from, to); });
+}
+
+void Network::HealAll() {
+  for (size_t a = 0; a < nodes_; ++a) {
+    for (size_t b = 0; b < nodes_; ++b) {
+      if (a != b) Cut(a, b, false);
+    }
+  }
+}
+
+// Brings the pair to what the cuts say.
+void Network::Check(size_t a, size_t b) {
+  if (a > b) std::swap(a, b);
+  const bool could = ports_[a] != nullptr && ports_[b] != nullptr && !cut(a, b) && !cut(b, a);
+  const bool is = up_[a * nodes_ + b];
+  if (could && !is) {
+    scheduler_.After(Delay(), kWorld, [this, a, b] { Meet(a, b); });
+  } else if (!could && is) {
+    Part(a, b, "the link broke");
+  }
+}
+
+void Network::Meet(size_t a, size_t b) {
+  const bool could = ports_[a] != nullptr && ports_[b] != nullptr && !cut(a, b) && !cut(b, a);
+  if (!could || up_[a * nodes_ + b]) return;
+  up_[a * nodes_ + b] = true;
+  const uint64_t session = ++session_[a * nodes_ + b];
+  for (const auto& [at, other] : {std::pair(a, b), std::pair(b, a)}) {
+    scheduler_.After(
+        Delay(), static_cast<Owner>(at), [this, a, b, at = at, other = other, session] {
+          Port* port = ports_[at];
+          const Port* peer = ports_[other];
+          if (port == nullptr || peer == nullptr || session_[a * nodes_ + b] != session) return;
+          PeerState& state = port->peers_[other];
+          state.connected = true;
+          state.identity = peer->identity_;
+          state.last_contact = scheduler_.now();
+          state.failures_in_a_row = 0;
+          port->listener_->OnPeerUp(other, peer->identity_);
+        });
+  }
+}
+
+void Network::Part(size_t a, size_t b, const char* why) {
+  if (a > b) std::swap(a, b);
+  if (!up_[a * nodes_ + b]) return;
+  up_[a * nodes_ + b] = false;
+  ++session_[a * nodes_ + b];
+  for (const auto& [at, other] : {std::pair(a, b), std::pair(b, a)}) {
+    Port* port = ports_[at];
+    if (port == nullptr || !port->peers_[other].connected) continue;
+    port->peers_[other].connected = false;
+    port->peers_[other].why = Status(Reason::CONNECTION_TIMEOUT, why);
+    ++port->peers_[other].failures_in_a_row;
+    scheduler_.After(Delay(), static_cast<Owner>(at), [this, at = at, other = other] {
+      Port* now = ports_[at];
+      if (now != nullptr) now->listener_->OnPeerDown(other, now->peers_[other].why);
+    });
+  }
+  scheduler_.After(kRedial, kWorld, [this, a, b] { Check(a, b); });
+}
+
+Duration Network::Delay() {
+  const auto most = static_cast<uint64_t>(faults.delay.count());
+  return Duration(static_cast<int64_t>(most / 2 + scheduler_.prng().Below(most * 3 / 2 + 1)));
+}
+
+void Network::Deliver(size_t from, size_t to, Lane lane, SpaceMessage message) {
+  Prng& prng = scheduler_.prng();
+  if (cut(from, to)) return;
+  if (faults.lose_one_in != 0 && prng.OneIn(faults.lose_one_in)) return;
+  const int copies = faults.double_one_in != 0 && prng.OneIn(faults.double_one_in) ? 2 : 1;
+  const size_t a = std::min(from, to), b = std::max(from, to);
+  const uint64_t session = session_[a * nodes_ + b];
+  for (int i = 0; i < copies; ++i) {
+    Duration delay = Delay();
+    if (faults.overtake_one_in != 0 && prng.OneIn(faults.overtake_one_in)) {
+      delay += Duration(static_cast<int64_t>(prng.Below(20'000'000)));
+    }
+    scheduler_.After(delay, static_cast<Owner>(to), [this, from, to, a, b, session, lane, message] {
+      Port* port = ports_[to];
+      if (port == nullptr || session_[a * nodes_ + b] != session) return;
+      if (!port->peers_[from].connected) return;
+      port->peers_[from].last_contact = scheduler_.now();
+      port->listener_->OnMessage(from, lane, message);
+    });
+  }
+}
+
+}  // namespace engram::sim

@@ -1,0 +1,53 @@
+// The simulated network: messages between nodes are delayed, and by its settings lost, doubled,
+// overtaken; links are cut in one direction or both, and mended. A node that is not started is as
+// good as cut. Serves each node a runtime::Transport. Not thread-safe.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engram/runtime/transport.h"
+#include "sim/scheduler.h"
+
+namespace engram::sim {
+
+struct NetworkFaults {
+  Duration delay = std::chrono::microseconds(300);  // half of it at least, twice at most
+  uint32_t lose_one_in = 0;                         // 0: never
+  uint32_t double_one_in = 0;
+  uint32_t overtake_one_in = 0;  // held back for up to 20 ms
+};
+
+class Network {
+ public:
+  Network(Scheduler& scheduler, size_t nodes);
+  ~Network();
+
+  // Of node `place`; the network outlives it.
+  std::unique_ptr<runtime::Transport> MakeTransport(size_t place, runtime::PeerIdentity identity);
+  NetworkFaults faults;
+  // One direction. A link is found broken a moment later when either direction is.
+  void Cut(size_t from, size_t to, bool cut);
+  void HealAll();
+  bool cut(size_t from, size_t to) const { return cut_[from * nodes_ + to]; }
+
+ private:
+  class Port;
+  friend class Port;
+  void Check(size_t a, size_t b);
+  void Meet(size_t a, size_t b);
+  void Part(size_t a, size_t b, const char* why);
+  void Deliver(size_t from, size_t to, runtime::Lane lane, runtime::SpaceMessage message);
+  Duration Delay();
+
+  Scheduler& scheduler_;
+  const size_t nodes_;
+  std::vector<bool> cut_;
+  std::vector<Port*> ports_;       // by place; null: not started
+  std::vector<uint64_t> session_;  // of each pair: messages of an earlier one are void
+  std::vector<bool> up_;
+};
+
+}  // namespace engram::sim

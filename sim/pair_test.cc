@@ -1,0 +1,119 @@
+// A pair on the simulated machine, without faults: what must work before anything is broken.
+#include <gtest/gtest.h>
+
+#include "sim/world.h"
+
+namespace engram::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+class PairTest : public testing::Test {
+ protected:
+  PairTest() {
+    WorldOptions options;
+    options.space_defaults.set_dimension(4);
+    world_ = std::make_unique<World>(options);
+  }
+  std::shared_ptr<space::Space> SpaceOn(size_t place) {
+    return world_->node(place).spaces().FindOpen("default");
+  }
+  runtime::SpaceState StateOn(size_t place) {
+    for (auto& state : world_->node(place).replication()->Spaces()) {
+      if (state.space == "default") return state;
+    }
+    return {};
+  }
+  Result<v1::RememberResponse> Remember(size_t place, const std::string& id,
+                                        v1::Durability level = v1::DURABILITY_UNSPECIFIED) {
+    v1::Episode episode;
+    episode.set_id(id);
+    episode.set_what("what of " + id);
+    v1::WriteOptions options;
+    options.set_durability(level);
+    std::optional<Result<v1::RememberResponse>> answer;
+    SpaceOn(place)->Remember(episode, options, [&](auto result) { answer = std::move(result); });
+    if (!world_->RunUntil([&] { return answer.has_value(); }, 20s)) {
+      return Status(Reason::CONNECTION_TIMEOUT, "no answer");
+    }
+    return *std::move(answer);
+  }
+  bool Sees(size_t place, const std::string& id) {
+    const auto space = SpaceOn(place);
+    if (space == nullptr) return false;
+    auto view = space->NewView();
+    if (!view.ok()) return false;
+    const auto found = (*view)->FindId(id);
+    return found.ok() && found->has_value() && !(*found)->deleted;
+  }
+  void StartBoth() {
+    ASSERT_TRUE(world_->Start(0).ok());
+    ASSERT_TRUE(world_->Start(1).ok());
+    ASSERT_TRUE(world_->RunUntil([&] { return InSync(0, 1); }, 10s));
+  }
+  // Both in the set, and `replicated` writes are taken.
+  bool InSync(size_t primary, size_t) {
+    const runtime::SpaceState state = StateOn(primary);
+    return state.role == cluster::Role::kPrimary && state.writes_replicated;
+  }
+  std::unique_ptr<World> world_;
+};
+
+TEST_F(PairTest, TheFirstPrimaryWaitsForTheOther) {
+  ASSERT_TRUE(world_->Start(0).ok());
+  world_->RunFor(5s);
+  EXPECT_EQ(SpaceOn(0), nullptr);
+  EXPECT_EQ(world_->node(0).WaitingFor(), "n2");
+  ASSERT_TRUE(world_->Start(1).ok());
+  EXPECT_TRUE(world_->RunUntil([&] { return InSync(0, 1); }, 10s));
+}
+
+TEST_F(PairTest, AReplicatedWriteIsOnBoth) {
+  StartBoth();
+  const auto reply = Remember(0, "a");
+  ASSERT_TRUE(reply.ok()) << reply.status().ToString();
+  EXPECT_EQ(reply->write().durability(), v1::DURABILITY_REPLICATED);
+  EXPECT_EQ(reply->write().durable_copies(), 2u);
+  EXPECT_TRUE(Sees(0, "a"));
+  EXPECT_TRUE(world_->RunUntil([&] { return Sees(1, "a"); }, 5s));
+}
+
+TEST_F(PairTest, AReplicaRefusesWrites) {
+  StartBoth();
+  const auto reply = Remember(1, "a");
+  ASSERT_FALSE(reply.ok());
+  EXPECT_EQ(reply.status().reason(), Reason::NOT_PRIMARY);
+  EXPECT_EQ(reply.status().metadata().at("primary_grpc"), "n1:1");
+}
+
+TEST_F(PairTest, NothingReplicatedIsLostWithThePrimary) {
+  StartBoth();
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(Remember(0, "a" + std::to_string(i)).ok());
+  }
+  world_->Kill(0, false);
+  world_->RunFor(1s);
+  EXPECT_EQ(Remember(1, "no").status().reason(), Reason::NO_PRIMARY);
+  std::optional<cluster::PromotionReport> report;
+  runtime::PromoteCommand command{.space = "default", .stopped = "n1"};
+  world_->node(1).replication()->Promote(command, [&](auto result) {
+    ASSERT_TRUE(result.ok());
+    report = *result;
+  });
+  ASSERT_TRUE(world_->RunUntil([&] { return report.has_value(); }, 10s));
+  EXPECT_TRUE(report->done) << report->why;
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_TRUE(world_->RunUntil([&] { return Sees(1, "a" + std::to_string(i)); }, 5s)) << i;
+  }
+  EXPECT_EQ(Remember(1, "b").status().reason(), Reason::NOT_ENOUGH_IN_SYNC);
+  const auto local = Remember(1, "b", v1::DURABILITY_LOCAL);
+  ASSERT_TRUE(local.ok()) << local.status().ToString();
+  EXPECT_EQ(local->write().durability(), v1::DURABILITY_LOCAL);
+  ASSERT_TRUE(world_->Start(0).ok());
+  ASSERT_TRUE(world_->RunUntil([&] { return InSync(1, 0); }, 20s));
+  EXPECT_TRUE(Remember(1, "c").ok());
+  EXPECT_TRUE(world_->RunUntil([&] { return Sees(0, "c") && Sees(0, "b"); }, 5s));
+}
+
+}  // namespace
+}  // namespace engram::sim

@@ -1,0 +1,118 @@
+#include "sim/world.h"
+
+namespace engram::sim {
+
+namespace {
+
+std::string NameOf(size_t place) {
+  return "n" + std::to_string(place + 1);
+}
+
+}  // namespace
+
+World::World(const WorldOptions& options)
+    : options_(options), scheduler_(options.seed), network_(scheduler_, options.nodes) {
+  for (size_t place = 0; place < options.nodes; ++place) {
+    nodes_.push_back(std::make_unique<SimNode>(scheduler_, scheduler_.prng().Next()));
+    Wipe(place);
+  }
+}
+
+World::~World() {
+  for (size_t place = 0; place < nodes_.size(); ++place) {
+    if (up(place)) Kill(place, true);
+  }
+}
+
+runtime::NodeOptions World::OptionsOf(size_t place) {
+  SimNode& node = *nodes_[place];
+  runtime::NodeOptions options;
+  options.fs = node.faulty.get();
+  options.clock = &node.clock;
+  options.entropy = &node.entropy;
+  options.name = NameOf(place);
+  options.data_dir = "/data";
+  options.version = "sim";
+  options.log.segment_bytes = options_.segment_bytes;
+  options.log.min_free_bytes = 1;
+  options.log.reserve_bytes = 0;
+  options.space_defaults = options_.space_defaults;
+  options.make_executor = [this, place](const std::string&, int) {
+    return std::make_unique<SimExecutor>(scheduler_, static_cast<Owner>(place));
+  };
+  runtime::ReplicationOptions replication = options_.replication;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    runtime::NodeAddress address;
+    address.name = NameOf(i);
+    address.grpc = NameOf(i) + ":1";
+    replication.nodes.push_back(address);
+  }
+  replication.me = place;
+  replication.first_primary = NameOf(0);
+  replication.make_transport =
+      [this, place](NodeId id,
+                    Incarnation incarnation) -> Result<std::unique_ptr<runtime::Transport>> {
+    return network_.MakeTransport(place, {id, incarnation, 1, "sim"});
+  };
+  options.replication = std::move(replication);
+  return options;
+}
+
+Status World::Start(size_t place) {
+  SimNode& node = *nodes_[place];
+  ASSIGN_OR_RETURN(node.node, runtime::Node::Start(OptionsOf(place)));
+  ++node.lives;
+  scheduler_.Trace("start " + NameOf(place));
+  return OkStatus();
+}
+
+// What the object does in its end no longer reaches anybody: its disk is a copy already.
+void World::End(size_t place) {
+  SimNode& node = *nodes_[place];
+  node.node->BeginShutdown();
+  if (node.node->replication() != nullptr) node.node->replication()->Stop();
+  scheduler_.Drain(static_cast<Owner>(place));
+  node.node.reset();
+  scheduler_.Drop(static_cast<Owner>(place));
+}
+
+void World::Kill(size_t place, bool process_only) {
+  SimNode& node = *nodes_[place];
+  auto files = process_only ? node.files->Clone() : node.files->CrashClone(scheduler_.prng());
+  node.faulty->Heal();
+  End(place);
+  node.files = std::move(files);
+  node.faulty = std::make_unique<env::FaultyFileSystem>(*node.files);
+  scheduler_.Trace((process_only ? "kill " : "cut power ") + NameOf(place));
+}
+
+Status World::StopNode(size_t place) {
+  SimNode& node = *nodes_[place];
+  node.node->BeginShutdown();
+  if (node.node->replication() != nullptr) node.node->replication()->Stop();
+  scheduler_.Drain(static_cast<Owner>(place));
+  const Status status = node.node->Close();
+  node.node.reset();
+  scheduler_.Drop(static_cast<Owner>(place));
+  scheduler_.Trace("stop " + NameOf(place));
+  return status;
+}
+
+void World::Wipe(size_t place) {
+  SimNode& node = *nodes_[place];
+  node.faulty.reset();
+  node.files = std::make_unique<env::MemoryFileSystem>();
+  node.faulty = std::make_unique<env::FaultyFileSystem>(*node.files);
+  scheduler_.Trace("wipe " + NameOf(place));
+}
+
+bool World::RunUntil(const std::function<bool()>& holds, Duration at_most) {
+  const Instant end = scheduler_.now() + at_most;
+  while (!holds()) {
+    if (scheduler_.now() >= end) return false;
+    RunFor(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+}  // namespace engram::sim

@@ -1,0 +1,75 @@
+// A cluster in one process: real runtime::Nodes on simulated clock, network and disks. Starts,
+// kills, wipes and heals them; what they do is theirs. Not thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engram/env/faulty_file_system.h"
+#include "engram/env/memory_file_system.h"
+#include "engram/runtime/node.h"
+#include "sim/network.h"
+#include "sim/scheduler.h"
+
+namespace engram::sim {
+
+struct WorldOptions {
+  size_t nodes = 2;
+  uint64_t seed = 1;
+  uint64_t segment_bytes = 64u << 10;
+  v1::SpaceSettings space_defaults;         // of `default`
+  runtime::ReplicationOptions replication;  // nodes, me and make_transport are filled in
+};
+
+class World {
+ public:
+  explicit World(const WorldOptions& options);
+  ~World();
+
+  Scheduler& scheduler() { return scheduler_; }
+  Network& network() { return network_; }
+  Prng& prng() { return scheduler_.prng(); }
+  size_t size() const { return nodes_.size(); }
+
+  Status Start(size_t place);
+  // Power cut: what was not synced is lost, kept or torn, by seed. `process_only`: kill -9, the
+  // machine goes on.
+  void Kill(size_t place, bool process_only);
+  // Orderly.
+  Status StopNode(size_t place);
+  // A new disk: comes back as another incarnation. Only when it is down.
+  void Wipe(size_t place);
+  bool up(size_t place) const { return nodes_[place]->node != nullptr; }
+
+  runtime::Node& node(size_t place) { return *nodes_[place]->node; }
+  env::FaultyFileSystem& disk(size_t place) { return *nodes_[place]->faulty; }
+  // As it stands now, for checkers: also of a node that is down.
+  env::MemoryFileSystem& files(size_t place) { return *nodes_[place]->files; }
+  SimClock& clock(size_t place) { return nodes_[place]->clock; }
+  uint64_t lives(size_t place) const { return nodes_[place]->lives; }
+
+  void RunFor(Duration duration) { scheduler_.RunUntil(scheduler_.now() + duration); }
+  // Runs until `holds` or the time is over; says whether it holds.
+  bool RunUntil(const std::function<bool()>& holds, Duration at_most);
+
+ private:
+  struct SimNode {
+    explicit SimNode(const Scheduler& scheduler, uint64_t seed) : clock(scheduler), entropy(seed) {}
+    SimClock clock;
+    SimEntropy entropy;
+    std::unique_ptr<env::MemoryFileSystem> files;
+    std::unique_ptr<env::FaultyFileSystem> faulty;
+    std::unique_ptr<runtime::Node> node;
+    uint64_t lives = 0;
+  };
+  runtime::NodeOptions OptionsOf(size_t place);
+  void End(size_t place);
+
+  const WorldOptions options_;
+  Scheduler scheduler_;
+  Network network_;
+  std::vector<std::unique_ptr<SimNode>> nodes_;
+};
+
+}  // namespace engram::sim
