@@ -4,7 +4,11 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <thread>
+
+#include <google/protobuf/stubs/logging.h>
+#include <grpc/support/log.h>
 
 #include "engram/base/thread_annotations.h"
 #include "engram/env/executor.h"
@@ -29,6 +33,15 @@ LocalNode LocalOf(const GrpcTransportOptions& options) {
           options.id,           options.incarnation,  options.entropy->Next(),
           options.protocol_min, options.protocol_max, options.program_version,
           options.advertise};
+}
+
+// Both libraries write to stderr what we say in our own log, or what anybody can make them write.
+void QuietLibraries() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    gpr_set_log_function([](gpr_log_func_args*) {});
+    google::protobuf::SetLogHandler(nullptr);
+  });
 }
 
 // One GetStatus, sent so that the other node dials.
@@ -124,6 +137,7 @@ class GrpcTransport : public runtime::Transport, private WireEvents {
 
 Status GrpcTransport::Start(runtime::TransportListener& listener) {
   RETURN_IF_ERROR(CheckConfiguration(local_));
+  QuietLibraries();
   {
     MutexLock lock(mutex_);
     ENGRAM_CHECK(!started_);

@@ -209,8 +209,9 @@ void Session::WireClosed(const WirePtr& wire, const Status& why, Instant now) {
 }
 
 void Session::TearDown(const Status& why, Instant now) {
+  const bool was_up = stage_ == Stage::kUp;
   DropWires(why);
-  Wait(why, now);
+  Wait(why, now, was_up);
 }
 
 void Session::DropWires(const Status& why) {
@@ -230,12 +231,12 @@ void Session::DropWires(const Status& why) {
   shakes_ = {};
 }
 
-// Counts a failure, and says when to try again.
-void Session::Wait(const Status& why, Instant now) {
+// Counts a failure, and says when to try again. `logged`: the log has it already.
+void Session::Wait(const Status& why, Instant now, bool logged) {
   ++failures_;
   next_try_ = now + (knocked_ ? context_.options.back_off[0] : BackOff());
   knocked_ = false;
-  const bool loud = failures_ == 1 || failures_ == kCircuitFailures;
+  const bool loud = !logged && (failures_ == 1 || failures_ == kCircuitFailures);
   obs::LogStatus(loud ? obs::Level::kWarn : obs::Level::kDebug, "replication_not_connected", why,
                  {{"peer", name()}, {"failures", failures_}});
   Publish(why);

@@ -80,7 +80,7 @@ class Session {
   void GoUpIfDone(Instant now);
   void TearDown(const Status& why, Instant now);
   void DropWires(const Status& why);
-  void Wait(const Status& why, Instant now);
+  void Wait(const Status& why, Instant now, bool logged = false);
   Instant MindUp(Instant now);
   Status WhyBroken(Instant now) const;
   Duration BackOff();

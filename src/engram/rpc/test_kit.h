@@ -51,7 +51,10 @@ class Recorder : public runtime::TransportListener {
   void OnMessage(size_t peer, Lane lane, SpaceMessage message) override {
     std::unique_lock lock(mutex);
     if (peer >= up.size() || !up[peer]) ++astray;
+    ++waiting;
+    changed.notify_all();
     changed.wait(lock, [&] { return !held[static_cast<int>(lane)]; });
+    --waiting;
     ++count;
     if (keep) got.push_back({peer, lane, std::move(message)});
     changed.notify_all();
@@ -75,6 +78,7 @@ class Recorder : public runtime::TransportListener {
   std::mutex mutex;
   std::condition_variable changed;
   int ups = 0, downs = 0, astray = 0;
+  int waiting = 0;  // calls that are held
   bool keep = true;
   size_t count = 0;
   std::vector<bool> up;
