@@ -13,7 +13,7 @@ import source_tree
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
 MODULE = re.compile(r"engram_module\(\s*(\w+)(?:\s+DEPS([^)]*?))?(?:\s+(?:LINK|TEST_LINK)[^)]*)?\)")
-GENERATED = ("v1", "internal")
+GENERATED = ("v1", "internal", "admin")
 
 
 class Rules:

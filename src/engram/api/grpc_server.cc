@@ -5,6 +5,7 @@
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 
+#include "engram/api/grpc_admin.h"
 #include "engram/api/grpc_support.h"
 #include "google/protobuf/stubs/logging.h"
 
@@ -33,6 +34,7 @@ class GrpcServerImpl : public GrpcServer {
   GrpcServerImpl(runtime::Node& node, Service& service, const GrpcOptions& options)
       : door_{node, service, options},
         calls_(MakeEngramService(door_)),
+        admin_(MakeAdminService(door_)),
         health_(HealthService::Make(door_)) {}
   ~GrpcServerImpl() override { Shutdown(env::Duration::zero()); }
 
@@ -46,6 +48,7 @@ class GrpcServerImpl : public GrpcServer {
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(calls_.get());
+    builder.RegisterService(admin_.get());
     builder.RegisterService(&health_->service());
     server_ = builder.BuildAndStart();
     return server_ != nullptr && port_ > 0 ? OkStatus() : CannotListen(options.address);
@@ -65,7 +68,7 @@ class GrpcServerImpl : public GrpcServer {
 
  private:
   GrpcDoor door_;
-  std::unique_ptr<grpc::Service> calls_;
+  std::unique_ptr<grpc::Service> calls_, admin_;
   std::unique_ptr<HealthService> health_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;

@@ -4,6 +4,7 @@
 
 #include "engram/api/request_checks.h"
 #include "engram/api/service_impl.h"
+#include "engram/runtime/replication.h"
 
 namespace engram::api {
 namespace {
@@ -29,6 +30,19 @@ void PickMetrics(std::string_view exposition, const v1::IntrospectRequest& reque
       (*response->mutable_metrics())[std::string(series)] = std::strtof(value.c_str(), nullptr);
     }
   }
+}
+
+// Its place among the configured nodes.
+void FillPlace(runtime::Replication* replication, v1::NodeInfo* info) {
+  info->set_mode(replication == nullptr ? "single" : "static");
+  info->set_nodes(1);
+  if (replication == nullptr) return;
+  const runtime::ReplicationOptions& options = replication->options();
+  info->set_nodes(static_cast<uint32_t>(options.nodes.size()));
+  const runtime::NodeAddress& me = options.nodes[options.me];
+  info->set_grpc(me.grpc);
+  info->set_http(me.http);
+  info->set_replication(me.replication);
 }
 
 void AddHealth(v1::IntrospectResponse* response) {
@@ -69,6 +83,7 @@ Result<v1::IntrospectResponse> ServiceImpl::Inspect(const std::string& only,
                                                     const v1::IntrospectRequest& request) {
   v1::IntrospectResponse response;
   *response.mutable_node() = node_.Info();
+  FillPlace(node_.replication(), response.mutable_node());
   const bool open_all = node_.spaces().known() <= kSpacesOpened;
   std::vector<std::string> ids = {only};
   if (only.empty()) ids = node_.spaces().Ids("", "", kSpacesShown);

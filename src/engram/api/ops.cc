@@ -1,6 +1,8 @@
 // /health/*, /metrics, /cluster/health.
+#include "engram/api/admin.h"
 #include "engram/api/health.h"
 #include "engram/api/http_router.h"
+#include "engram/api/json.h"
 #include "engram/api/json_value.h"
 #include "engram/runtime/node.h"
 
@@ -39,21 +41,32 @@ HttpResponse Ready(runtime::Node* node, const HttpRequest& request) {
   QueryReader query(*target);
   const std::string space = query.Text("space");
   std::string role = query.Text("role");
-  (void)query.Text("max_lag");  // a primary has none
+  const std::string max_lag = query.Text("max_lag");
   if (Status bad = query.Finish(); !bad.ok()) return Problem(bad, request, "");
+  std::optional<Duration> lag;
+  if (!max_lag.empty()) {
+    const Result<google::protobuf::Duration> parsed = ParseDuration(max_lag);
+    if (!parsed.ok()) return Problem(parsed.status().Annotate("max_lag"), request, "");
+    lag = std::chrono::seconds(parsed->seconds()) + std::chrono::nanoseconds(parsed->nanos());
+  }
   if (space.empty()) return Answer(ProbeReady(*node));
-  const Result<Probe> probe = ProbeSpace(*node, space, role.empty() ? "any" : role);
+  const Result<Probe> probe = ProbeSpace(*node, space, role.empty() ? "any" : role, lag);
   return probe.ok() ? Answer(*probe) : Problem(probe.status(), request, "");
 }
 
+// The cluster as this node sees it, in the words of GetCluster.
 HttpResponse Cluster(runtime::Node* node) {
   if (node == nullptr) return Answer({false, "starting"});
   const v1::NodeInfo info = node->Info();
-  return Answer(ProbeReady(*node),
-                ",\"mode\":\"single\",\"node\":" + JsonString(node->name()) + ",\"id\":" +
-                    JsonString(info.id()) + ",\"version\":" + JsonString(info.version()) +
+  const auto cluster = DescribeCluster(*node, node->replication(), "");
+  if (!cluster.ok()) return Answer({false, cluster.status().message()});
+  const std::string state = MessageToJson(*cluster);
+  return Answer(ProbeCluster(*node),
+                ",\"id\":" + JsonString(info.id()) + ",\"version\":" + JsonString(info.version()) +
                     ",\"spaces_known\":" + std::to_string(node->spaces().known()) +
-                    ",\"spaces_open\":" + std::to_string(node->spaces().open()));
+                    ",\"spaces_open\":" + std::to_string(node->spaces().open()) + "," +
+                    state.substr(1, state.size() - 2),
+                "degraded");
 }
 
 }  // namespace

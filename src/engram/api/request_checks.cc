@@ -45,15 +45,8 @@ Status CheckWriteOptions(const v1::WriteOptions& options) {
     case v1::DURABILITY_UNSPECIFIED:
     case v1::DURABILITY_LOCAL:
     case v1::DURABILITY_AUTO:
-      return OkStatus();
     case v1::DURABILITY_REPLICATED:
-      return Status(
-                 Reason::NOT_ENOUGH_IN_SYNC,
-                 "A replicated write needs two copies on different nodes; this is a single node.")
-          .Expected("durability local or auto")
-          .Suggest("ask for local, or leave it to the space")
-          .With("have", 1)
-          .With("need", 2);
+      return OkStatus();
     default:
       return Status(Reason::INVALID_REQUEST, "This durability cannot be asked for.")
           .Expected("local, replicated or auto")
@@ -93,6 +86,28 @@ Status CheckAsOf(bool given) {
   if (!given) return OkStatus();
   return Unimplemented("Reading a past state", "as_of",
                        "read the newest state; Get with include_history has older versions");
+}
+
+Status CheckStaleness(const space::CopyState& state, const google::protobuf::Duration& at_most,
+                      Sequence visible) {
+  const Duration asked =
+      std::chrono::seconds(at_most.seconds()) + std::chrono::nanoseconds(at_most.nanos());
+  if (asked < Duration::zero()) {
+    return Status(Reason::INVALID_REQUEST, "max_staleness is negative.")
+        .Expected("a duration such as 5s")
+        .With("field", "read.max_staleness");
+  }
+  const Duration behind = state.behind.value_or(Duration::zero());
+  if (state.primary || (state.connected && behind <= asked)) return OkStatus();
+  const int64_t behind_ms = std::chrono::duration_cast<std::chrono::milliseconds>(behind).count();
+  return Status(Reason::TOO_STALE,
+                state.connected
+                    ? "This replica is " + std::to_string(behind_ms) + " ms behind its primary."
+                    : "This replica is cut off from its primary.")
+      .Expected("a copy that is connected and at most as far behind as max_staleness says")
+      .Suggest("ask another node, or allow more")
+      .With("visible_through", visible.value())
+      .With("behind_ms", static_cast<uint64_t>(behind_ms));
 }
 
 Result<v1::Episode> EpisodeOf(v1::RememberRequest& request) {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "engram/api/service.h"
+#include "engram/space/committer.h"
 
 namespace engram::api {
 
@@ -14,13 +15,16 @@ Result<std::string> ResolveSpace(const CallContext& context, const std::string& 
 
 Status Unimplemented(std::string_view what, std::string_view field, std::string_view hint);
 
-// Durability that this node can reach, a well-formed key.
+// A durability that can be asked for, a well-formed key.
 Status CheckWriteOptions(const v1::WriteOptions& options);
 // INVALID_REQUEST for a negative number, TOO_LARGE above 1,000.
 Status CheckCount(std::string_view field, int64_t count);
 // EMPTY_BATCH-like mistakes of a list of ids: none, too many.
 Status CheckIds(const google::protobuf::RepeatedPtrField<std::string>& ids);
 Status CheckAsOf(bool given);
+// TOO_STALE unless the copy is a primary's, or connected and at most so far behind.
+Status CheckStaleness(const space::CopyState& state, const google::protobuf::Duration& at_most,
+                      Sequence visible);
 
 // The episode of a Remember; UNIMPLEMENTED_FEATURE for auto_link.
 Result<v1::Episode> EpisodeOf(v1::RememberRequest& request);

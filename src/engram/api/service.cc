@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engram/api/replica_state.h"
 #include "engram/api/request_checks.h"
 #include "engram/api/service_impl.h"
 
@@ -21,31 +22,53 @@ Status ServiceImpl::Late() {
       .Suggest("try again, or allow more time");
 }
 
-// On a single node every read is one of the primary, and confirmed.
-Result<std::unique_ptr<space::View>> ServiceImpl::NewView(space::Space& space,
-                                                          const CallContext& context,
-                                                          const v1::ReadOptions& read) {
-  if (read.at_least_token().empty()) return space.NewView();
+env::Duration ServiceImpl::WaitOf(const CallContext& context, const v1::ReadOptions& read) const {
   env::Duration wait = std::chrono::seconds(2);
   if (read.has_wait()) {
     wait = std::chrono::seconds(std::clamp<int64_t>(read.wait().seconds(), 0, 60)) +
            std::chrono::nanoseconds(std::clamp(read.wait().nanos(), 0, 999'999'999));
   }
-  if (context.deadline) {
-    wait = std::clamp<env::Duration>(*context.deadline - node_.clock().Now(), env::Duration::zero(),
-                                     wait);
+  if (!context.deadline) return wait;
+  return std::clamp<env::Duration>(*context.deadline - node_.clock().Now(), env::Duration::zero(),
+                                   wait);
+}
+
+// `primary` rests on no lease here: it asks every member, as `confirmed` does.
+Result<std::unique_ptr<space::View>> ServiceImpl::NewView(space::Space& space,
+                                                          const CallContext& context,
+                                                          const v1::ReadOptions& read) {
+  switch (read.consistency_case()) {
+    case v1::ReadOptions::kAtLeastToken:
+      if (read.at_least_token().empty()) break;
+      return space.NewViewAtLeast(read.at_least_token(), WaitOf(context, read));
+    case v1::ReadOptions::kPrimary:
+      if (!read.primary()) break;
+      return space.NewViewConfirmed(WaitOf(context, read));
+    case v1::ReadOptions::kConfirmed:
+      if (!read.confirmed()) break;
+      return space.NewViewConfirmed(WaitOf(context, read));
+    case v1::ReadOptions::kMaxStaleness:
+      RETURN_IF_ERROR(
+          CheckStaleness(space.copy_state(), read.max_staleness(), space.visible().sequence));
+      break;
+    default:
+      break;
   }
-  return space.NewViewAtLeast(read.at_least_token(), wait);
+  return space.NewView();
 }
 
 v1::ServedBy ServiceImpl::ServedByOf(space::Space& space, const space::View& view) const {
   v1::ServedBy served;
   served.set_node(node_.name());
-  served.set_role("primary");
   served.set_epoch(view.epoch().value());
   served.set_visible_through(view.visible_through().value());
   served.set_token(space.TokenOf({view.epoch(), view.visible_through()}));
-  served.set_connected(true);
+  const space::CopyState state = space.copy_state();
+  served.set_role(state.primary ? "primary" : "replica");
+  served.set_connected(state.primary || state.connected);
+  if (state.primary) return served;
+  served.set_behind_entries(state.behind_entries);
+  if (state.behind) *served.mutable_behind() = ToProto(*state.behind);
   return served;
 }
 

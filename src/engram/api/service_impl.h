@@ -106,10 +106,13 @@ class ServiceImpl : public Service {
 
   static Result<std::string> ResolveSpaceOf(const CallContext& context, const std::string& field);
   static Status Late();
+  // How long a read may wait for the state that it asks for.
+  env::Duration WaitOf(const CallContext& context, const v1::ReadOptions& read) const;
   Result<std::unique_ptr<space::View>> NewView(space::Space& space, const CallContext& context,
                                                const v1::ReadOptions& read);
   v1::ServedBy ServedByOf(space::Space& space, const space::View& view) const;
   v1::Space Describe(space::Space& space) const;
+  void FillCopies(space::Space& space, v1::SpaceStatus* status) const;
   v1::SpaceSettings SettingsFor(const v1::SpaceSettings& asked) const;
   Result<v1::Space> MakeSpace(const v1::CreateSpaceRequest& request);
   Result<v1::IntrospectResponse> Inspect(const std::string& only,

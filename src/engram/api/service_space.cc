@@ -1,10 +1,12 @@
 // CreateSpace, GetSpace, ListSpaces, DeleteSpace.
 #include <map>
 
+#include "engram/api/replica_state.h"
 #include "engram/api/request_checks.h"
 #include "engram/api/service_impl.h"
 #include "engram/api/text.h"
 #include "engram/model/episode.h"
+#include "engram/runtime/replication.h"
 
 namespace engram::api {
 namespace {
@@ -49,8 +51,31 @@ v1::Space ServiceImpl::Describe(space::Space& space) const {
     described.mutable_status()->set_state("corrupt");
     described.mutable_status()->set_state_reason(status.status().message());
   }
-  described.mutable_status()->set_primary(node_.name());
+  FillCopies(space, described.mutable_status());
   return described;
+}
+
+// Who leads, and on the primary how its replicas stand.
+void ServiceImpl::FillCopies(space::Space& space, v1::SpaceStatus* status) const {
+  const space::CopyState copy = space.copy_state();
+  const bool alone = node_.replication() == nullptr;
+  status->set_role(copy.primary ? "primary" : "replica");
+  status->set_primary(alone || copy.primary ? node_.name() : copy.primary_node);
+  status->set_copies_in_sync(copy.copies_in_sync);
+  status->set_copies_wanted(copy.wanted_copies);
+  status->set_connected(copy.primary || copy.connected);
+  if (!copy.primary) {
+    status->set_behind_entries(copy.behind_entries);
+    if (copy.behind) *status->mutable_behind() = ToProto(*copy.behind);
+  }
+  if (alone) return;
+  const Result<runtime::SpaceState> state = node_.replication()->StateOf(space.id());
+  if (!state.ok()) return;
+  status->set_copies_in_sync(state->copies_in_sync);
+  status->set_copies_wanted(state->copies_wanted);
+  for (const runtime::ReplicaState& replica : state->replicas) {
+    *status->add_replicas() = ToProto(replica);
+  }
 }
 
 // What the request leaves open is as the node says, then as the documentation says.
@@ -68,7 +93,9 @@ Result<v1::Space> ServiceImpl::MakeSpace(const v1::CreateSpaceRequest& request) 
   }
   const v1::SpaceSettings settings = SettingsFor(request.space().settings());
   RETURN_IF_ERROR(model::CheckSettings(settings));
-  Result<SpacePtr> made = node_.spaces().Create(id, settings);
+  Result<SpacePtr> made = node_.replication() == nullptr
+                              ? node_.spaces().Create(id, settings)
+                              : node_.replication()->CreateSpace(id, settings);
   const bool raced = !made.ok() && made.status().reason() == Reason::SPACE_EXISTS;
   if (raced && request.if_not_exists()) made = node_.spaces().Get(id);
   if (!made.ok()) return made.status();
@@ -134,7 +161,8 @@ void ServiceImpl::DeleteSpace(const CallContext& context, v1::DeleteSpaceRequest
   if (Status bad = CheckDelete(request); !bad.ok()) return (*reply)(bad);
   OnReader(context, std::move(*reply),
            [this, id = request.id()](Reply<v1::DeleteSpaceResponse> answer) {
-             answer(node_.spaces().Delete(id));
+             answer(node_.replication() == nullptr ? node_.spaces().Delete(id)
+                                                   : node_.replication()->DeleteSpace(id));
            });
 }
 

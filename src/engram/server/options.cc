@@ -1,13 +1,14 @@
 #include "engram/server/options.h"
 
 #include <algorithm>
+#include <sstream>
 
 #include <toml++/toml.h>
 
 namespace engram::server {
 namespace {
 
-enum class Kind { Text, Flag, Count, Size, Time };
+enum class Kind { Text, Flag, Count, Size, Time, Times, Nodes };
 
 struct KeySpec {
   const char* section;
@@ -19,26 +20,14 @@ struct KeySpec {
   std::string dotted() const { return std::string(section) + "." + key; }
 };
 
+constexpr char kDefaultSource[] = "default";
+
 constexpr KeySpec kKeys[] = {
 #define ENGRAM_OPTION(section, key, kind, initial, range, help) \
   {#section, #key, Kind::kind, initial, range, help},
 #include "engram/server/options.def"
 #undef ENGRAM_OPTION
 };
-
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0]++;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t change = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
-    }
-  }
-  return row[b.size()];
-}
 
 const KeySpec* Find(std::string_view dotted) {
   for (const KeySpec& spec : kKeys) {
@@ -48,14 +37,13 @@ const KeySpec* Find(std::string_view dotted) {
 }
 
 Status UnknownKey(const std::string& dotted, const std::string& source) {
-  const KeySpec* nearest = std::min_element(
-      std::begin(kKeys), std::end(kKeys), [&dotted](const KeySpec& a, const KeySpec& b) {
-        return EditDistance(dotted, a.dotted()) < EditDistance(dotted, b.dotted());
-      });
+  std::vector<std::string> known;
+  for (const KeySpec& spec : kKeys) known.push_back(spec.dotted());
+  const std::string nearest = NearestWord(dotted, known);
   return Status(Reason::CONFIGURATION, source + ": key '" + dotted + "' is not known.")
       .Expected("one of the keys that engram serve --print-config shows")
-      .Suggest("the nearest known key is " + nearest->dotted())
-      .Example(nearest->dotted() + " = \"" + nearest->initial + "\"")
+      .Suggest("the nearest known key is " + nearest)
+      .Example(nearest + " = \"" + Find(nearest)->initial + "\"")
       .With("field", dotted);
 }
 
@@ -113,30 +101,33 @@ Status Parse(const KeySpec& spec, const std::string& text, const std::string& so
              env::Duration* out) {
   Result<env::Duration> value = ParseDuration(text);
   if (!value.ok()) return value.status().Annotate(source + ": " + spec.dotted());
+  const std::string range = spec.range;
+  if (const size_t dots = range.find(".."); dots != std::string::npos) {
+    ASSIGN_OR_RETURN(const env::Duration low, ParseDuration(range.substr(0, dots)));
+    ASSIGN_OR_RETURN(const env::Duration high, ParseDuration(range.substr(dots + 2)));
+    if (*value < low || *value > high) return OutOfRange(spec, text, source);
+  }
   *out = *value;
   return OkStatus();
 }
 
-// Relations that no single key shows.
-Status CheckTogether(const Options& options) {
-  for (const std::string& address :
-       {options.listen.grpc, options.listen.http, options.listen.ops}) {
-    ASSIGN_OR_RETURN(HostPort parsed, ParseHostPort(address));
-    if (!parsed.loopback) {
-      return Status(Reason::CONFIGURATION,
-                    "Listening on '" + address + "' is refused: there are no keys.")
-          .Expected("a loopback address, while everybody who can connect may do everything")
-          .Suggest(
-              "listen on 127.0.0.1 and reach it through a tunnel or a proxy that authenticates")
-          .Example("engram serve --grpc 127.0.0.1:50051");
-    }
+Status Parse(const KeySpec& spec, const std::string& text, const std::string& source,
+             std::vector<env::Duration>* out) {
+  std::istringstream words(text);
+  for (std::string word; std::getline(words >> std::ws, word, ',');) {
+    const Result<env::Duration> value = ParseDuration(word);
+    if (!value.ok()) return value.status().Annotate(source + ": " + spec.dotted());
+    out->push_back(*value);
   }
-  if (options.wal.group_commit_bytes > options.wal.segment_bytes) {
-    return Status(Reason::CONFIGURATION, "wal.group_commit_bytes is larger than wal.segment_bytes.")
-        .Expected("one write to fit into a segment")
-        .Suggest("raise segment_bytes or lower group_commit_bytes");
-  }
-  return MemoryLimitBytes(options.node.memory_limit).status();
+  const bool right = out->size() == 4 && std::is_sorted(out->begin(), out->end()) &&
+                     out->front() > env::Duration::zero();
+  return right ? OkStatus() : OutOfRange(spec, text, source);
+}
+
+Status Parse(const KeySpec&, const std::string& text, const std::string& source,
+             std::vector<runtime::NodeAddress>* out) {
+  ASSIGN_OR_RETURN(*out, ParseNodes(text, source));
+  return OkStatus();
 }
 
 std::string ScalarText(const toml::node& node) {
@@ -151,10 +142,41 @@ std::string At(const std::string& path, const toml::source_region& where) {
   return path + ":" + std::to_string(where.begin.line);
 }
 
+std::string ListText(const toml::array& array) {
+  std::string text;
+  for (const toml::node& node : array) text += (text.empty() ? "" : ", ") + ScalarText(node);
+  return text;
+}
+
+// A list of tables as the text that ParseNodes reads; each table is read once alone, so that a
+// mistake is told with its own line.
+Result<std::string> NodesText(const toml::array& array, const std::string& path) {
+  std::string text;
+  for (const toml::node& node : array) {
+    std::ostringstream one;
+    one << toml::toml_formatter(toml::array{node});
+    RETURN_IF_ERROR(ParseNodes(one.str(), At(path, node.source())).status());
+    std::ostringstream entry;
+    entry << toml::node_view(node);
+    text += (text.empty() ? "" : ", ") + entry.str();
+  }
+  return "[" + text + "]";
+}
+
+// A value of the file as the text that variables and flags would give.
+Result<std::string> TextOf(const KeySpec& spec, const toml::node& node, const std::string& path) {
+  if (spec.kind == Kind::Nodes && node.is_array()) return NodesText(*node.as_array(), path);
+  if (spec.kind == Kind::Times && node.is_array()) return ListText(*node.as_array());
+  if (node.is_string() || node.is_boolean() || node.is_integer()) return ScalarText(node);
+  return Status(Reason::CONFIGURATION, At(path, node.source()) + ": " + spec.dotted() +
+                                           " takes one value, not a list or table.")
+      .Expected("text, true or false, or a whole number");
+}
+
 }  // namespace
 
 OptionsReader::OptionsReader() {
-  for (const KeySpec& spec : kKeys) values_[spec.dotted()] = {spec.initial, "default"};
+  for (const KeySpec& spec : kKeys) values_[spec.dotted()] = {spec.initial, kDefaultSource};
 }
 
 Status OptionsReader::Set(const std::string& dotted, const std::string& value,
@@ -180,13 +202,10 @@ Status OptionsReader::ReadFile(const std::string& path) {
     if (keys == nullptr) return UnknownKey(name, At(path, content.source()));
     for (const auto& [key, node] : *keys) {
       const std::string dotted = name + "." + std::string(key.str());
-      const bool scalar = node.is_string() || node.is_boolean() || node.is_integer();
-      if (Find(dotted) != nullptr && !scalar) {
-        return Status(Reason::CONFIGURATION, At(path, node.source()) + ": " + dotted +
-                                                 " takes one value, not a list or table.")
-            .Expected("text, true or false, or a whole number");
-      }
-      RETURN_IF_ERROR(Set(dotted, ScalarText(node), At(path, node.source())));
+      const KeySpec* spec = Find(dotted);
+      if (spec == nullptr) return UnknownKey(dotted, At(path, node.source()));
+      ASSIGN_OR_RETURN(const std::string text, TextOf(*spec, node, path));
+      RETURN_IF_ERROR(Set(dotted, text, At(path, node.source())));
     }
   }
   return OkStatus();
@@ -222,8 +241,24 @@ Result<Options> OptionsReader::Finish() const {
   }
 #include "engram/server/options.def"
 #undef ENGRAM_OPTION
-  RETURN_IF_ERROR(CheckTogether(options));
+  if (options.cluster.is_static()) ListenAtOwnEntry(&options);
+  RETURN_IF_ERROR(
+      CheckTogether(options, [this](const std::string& key) { return values_.at(key).source; }));
   return options;
+}
+
+// What was not set listens where the others are told to find this node.
+void OptionsReader::ListenAtOwnEntry(Options* options) const {
+  for (const runtime::NodeAddress& node : options->cluster.nodes) {
+    if (node.name != NodeName(*options)) continue;
+    const auto take = [this](const char* key, const std::string& from, std::string* to) {
+      if (values_.at(key).source == kDefaultSource) *to = from;
+    };
+    take("listen.grpc", node.grpc, &options->listen.grpc);
+    take("listen.http", node.http, &options->listen.http);
+    take("listen.ops", node.ops, &options->listen.ops);
+    take("listen.replication", node.replication, &options->listen.replication);
+  }
 }
 
 std::vector<KeyValue> OptionsReader::Keys() const {

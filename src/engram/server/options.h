@@ -14,6 +14,7 @@
 
 #include "engram/base/status.h"
 #include "engram/env/clock.h"
+#include "engram/runtime/transport.h"
 
 namespace engram::server {
 
@@ -25,9 +26,12 @@ struct Options {
     uint64_t min_free_disk = 0;
   } node;
   struct Listen {
-    std::string grpc, http, ops;
+    std::string grpc, http, ops, replication;
     bool reflection = true;
   } listen;
+  struct Tls {
+    bool insecure = false;
+  } tls;
   struct Log {
     std::string level, format;
     env::Duration slow_request{};
@@ -41,10 +45,24 @@ struct Options {
   struct SpaceDefaults {
     uint64_t dimension = 0;
     std::string embedder, analyzer, time_zone, durability;
+    uint64_t replica_count = 0, min_in_sync = 0;
+    env::Duration commit_timeout{};
     uint64_t max_episodes = 0, max_bytes = 0;
   } space_defaults;
+  struct Replication {
+    uint64_t batch_entries = 0, batch_bytes = 0, window_bytes = 0, catch_up_batch_bytes = 0;
+    std::string compression;
+    uint64_t stream_memory = 0;
+    env::Duration connect_timeout{}, io_timeout{}, keepalive{}, heartbeat{};
+    std::vector<env::Duration> backoff;  // 4
+    env::Duration shrink_after{}, lag_alert{}, lag_degraded{};
+  } replication;
   struct Cluster {
     std::string name, mode;
+    std::vector<runtime::NodeAddress> nodes;
+    std::string first_primary;
+    bool static_start_alone = false;
+    bool is_static() const { return mode == "static"; }
   } cluster;
   struct Limits {
     uint64_t requests_in_flight = 0;
@@ -52,6 +70,11 @@ struct Options {
     uint64_t metrics_spaces = 0;
   } limits;
 };
+
+// The name of this node: node.name, or the host's.
+std::string NodeName(const Options& options);
+// Its place in cluster.nodes, which holds it (checked by Finish).
+size_t OwnPlace(const Options& options);
 
 // One key as it stands, for --print-config.
 struct KeyValue {
@@ -71,6 +94,8 @@ class OptionsReader {
   std::vector<KeyValue> Keys() const;
 
  private:
+  void ListenAtOwnEntry(Options* options) const;
+
   struct Value {
     std::string text;
     std::string source;
@@ -88,6 +113,16 @@ struct HostPort {
   bool loopback = false;
 };
 Result<HostPort> ParseHostPort(std::string_view text);
+// Of known words the one that `word` was most likely meant to be.
+std::string NearestWord(std::string_view word, const std::vector<std::string>& known);
+// cluster.nodes: [{ name = "n1", grpc = "127.0.0.1:50051", …}, …]. `source` begins every message.
+Result<std::vector<runtime::NodeAddress>> ParseNodes(const std::string& text,
+                                                     const std::string& source);
+
+// Where the value of a key comes from: file and line, variable, flag.
+using SourceOf = std::function<std::string(const std::string& dotted_key)>;
+// Relations that no single key shows.
+Status CheckTogether(const Options& options, const SourceOf& source);
 // docs/configuration.md, made from options.def.
 std::string ConfigurationReference();
 

@@ -7,9 +7,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engram/server/server.h"
+
 namespace engram::server {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 std::string WriteFile(const std::string& text) {
@@ -67,6 +70,114 @@ TEST(OptionsTest, RefusesKeysThatContradict) {
   EXPECT_THAT(Read("[wal]\nsegment_bytes = \"64KiB\"\n").status().message(),
               HasSubstr("group_commit_bytes"));
   EXPECT_THAT(Read("[listen]\nhttp = \"0.0.0.0:7432\"\n").status().message(), HasSubstr("no keys"));
+}
+
+// A pair as the documentation shows it, with one part of it replaced.
+std::string Pair(const std::string& what = "", const std::string& by = "") {
+  std::string text = R"([node]
+name = "n1"
+data_dir = "pair/${name}"
+
+[cluster]
+mode = "static"
+first_primary = "n1"
+nodes = [
+)"
+                     R"(  { name = "n1", grpc = "127.0.0.1:50051", http = "127.0.0.1:7432", )"
+                     R"(ops = "127.0.0.1:7433", replication = "127.0.0.1:50052" },
+  { name = "n2", grpc = "127.0.0.1:50061", http = "127.0.0.1:7442", )"
+                     R"(ops = "127.0.0.1:7443", replication = "127.0.0.1:50062" },
+]
+)";
+  const size_t at = what.empty() ? std::string::npos : text.find(what);
+  return at == std::string::npos ? text : text.replace(at, what.size(), by);
+}
+
+std::string WhyNot(const std::string& toml) {
+  const Status status = Read(toml).status();
+  return status.ok() ? "it is valid" : status.ToString();
+}
+
+TEST(StaticOptionsTest, APairListensAtItsOwnEntry) {
+  const Result<Options> options = Read(Pair("name = \"n1\"", "name = \"n2\""));
+  ASSERT_TRUE(options.ok()) << options.status().ToString();
+  EXPECT_EQ(OwnPlace(*options), 1u);
+  EXPECT_EQ(DataDirectory(*options), "pair/n2");
+  EXPECT_EQ(options->listen.grpc, "127.0.0.1:50061");
+  EXPECT_EQ(options->listen.http, "127.0.0.1:7442");
+  EXPECT_EQ(options->listen.ops, "127.0.0.1:7443");
+  EXPECT_EQ(options->listen.replication, "127.0.0.1:50062");
+  EXPECT_EQ(options->cluster.nodes[0].replication, "127.0.0.1:50052");
+}
+
+TEST(StaticOptionsTest, AListenerThatIsSetWins) {
+  const Result<Options> options = Read(Pair() + "[listen]\ngrpc = \"127.0.0.1:9\"\n");
+  ASSERT_TRUE(options.ok()) << options.status().ToString();
+  EXPECT_EQ(options->listen.grpc, "127.0.0.1:9");
+  EXPECT_EQ(options->listen.http, "127.0.0.1:7432");
+}
+
+TEST(StaticOptionsTest, TheListComesFromAVariableToo) {
+  OptionsReader reader;
+  const char* environment[] = {
+      "ENGRAM_NODE_NAME=a",
+      "ENGRAM_CLUSTER_MODE=static",
+      "ENGRAM_CLUSTER_FIRST_PRIMARY=a",
+      R"(ENGRAM_CLUSTER_NODES=[{name="a",grpc="h:1",http="h:2",ops="h:3",replication="h:4"}])",
+      "ENGRAM_TLS_INSECURE=true",
+      nullptr};
+  ASSERT_TRUE(reader.ReadEnvironment(environment).ok());
+  const Result<Options> options = reader.Finish();
+  ASSERT_TRUE(options.ok()) << options.status().ToString();
+  EXPECT_EQ(options->cluster.nodes.at(0).ops, "h:3");
+}
+
+TEST(StaticOptionsTest, RefusesAListThatCannotWork) {
+  EXPECT_THAT(WhyNot(Pair("name = \"n1\"", "name = \"n3\"")),
+              AllOf(HasSubstr(".toml:8"), HasSubstr("no entry for this node, 'n3'")));
+  EXPECT_THAT(WhyNot(Pair("first_primary = \"n1\"", "first_primary = \"n7\"")),
+              AllOf(HasSubstr(".toml:7"), HasSubstr("'n7' is not in cluster.nodes")));
+  EXPECT_THAT(WhyNot(Pair("first_primary = \"n1\"\n", "")), HasSubstr("nobody would make"));
+  EXPECT_THAT(WhyNot(Pair("{ name = \"n2\"", "{ name = \"n1\"")), HasSubstr("name n1 twice"));
+  EXPECT_THAT(WhyNot(Pair("127.0.0.1:50062", "127.0.0.1:50051")),
+              HasSubstr("127.0.0.1:50051 twice"));
+  EXPECT_THAT(WhyNot(Pair("127.0.0.1:50062", "0.0.0.0:50062")),
+              AllOf(HasSubstr(".toml:10"), HasSubstr("each would reach itself")));
+  EXPECT_THAT(WhyNot(Pair("127.0.0.1:50062", ":50062")), HasSubstr("names no host"));
+  EXPECT_THAT(WhyNot(Pair("127.0.0.1:50062", "127.0.0.1:0")), HasSubstr("has no port"));
+  EXPECT_THAT(WhyNot(Pair("127.0.0.1:50062", "10.0.0.1:50062")), HasSubstr("it is valid"));
+  EXPECT_THAT(WhyNot(Pair("127.0.0.1:50052", "10.0.0.1:50052")), HasSubstr("there are no keys"));
+  EXPECT_THAT(WhyNot(Pair("\"127.0.0.1:7443\"", "7443")), HasSubstr("ops is no text"));
+  EXPECT_THAT(WhyNot(Pair("ops = \"127.0.0.1:7443\"", "opps = \"127.0.0.1:7443\"")),
+              AllOf(HasSubstr("'opps'"), HasSubstr("nearest known key is ops")));
+  EXPECT_THAT(WhyNot(Pair("mode = \"static\"\n", "")), HasSubstr("no effect"));
+  EXPECT_THAT(WhyNot("[cluster]\nmode = \"static\"\n"), HasSubstr("needs cluster.nodes"));
+  EXPECT_THAT(WhyNot("[cluster]\nnodes = [3]\n"), HasSubstr("not a table"));
+  EXPECT_THAT(WhyNot(Pair("${name}", "${host}")), HasSubstr("no variable but ${name}"));
+}
+
+TEST(StaticOptionsTest, RefusesMoreThanSixteenNodes) {
+  std::string more;
+  for (int i = 0; i < 15; ++i) {
+    const std::string port = ":" + std::to_string(10 + i);
+    more += "{ name = \"m" + std::to_string(i) + "\", grpc = \"a" + port + "\", http = \"b" + port +
+            "\", ops = \"c" + port + "\", replication = \"d" + port + "\" },\n";
+  }
+  EXPECT_THAT(WhyNot(Pair("nodes = [", "nodes = [\n" + more)), HasSubstr("17 entries"));
+}
+
+TEST(StaticOptionsTest, ReplicationNeedsOtherNodes) {
+  EXPECT_THAT(WhyNot("[space_defaults]\ndurability = \"replicated\"\n"),
+              HasSubstr("needs a second node"));
+  EXPECT_THAT(WhyNot(Pair() + "[space_defaults]\nmin_in_sync = 3\n"), HasSubstr("2 nodes"));
+  EXPECT_THAT(WhyNot("[replication]\ncompression = \"zstd\"\n"), HasSubstr("'zstd'"));
+  EXPECT_THAT(WhyNot("[replication]\nbackoff = [\"1s\", \"1ms\"]\n"),
+              HasSubstr("replication.backoff"));
+  EXPECT_THAT(WhyNot("[replication]\nlag_alert = \"9s\"\n"), HasSubstr("lag_degraded"));
+  const Result<Options> options =
+      Read("[replication]\nbackoff = [\"1ms\", \"2ms\", \"3ms\", \"1s\"]\n");
+  ASSERT_TRUE(options.ok()) << options.status().ToString();
+  EXPECT_EQ(options->replication.backoff.at(3), std::chrono::seconds(1));
 }
 
 TEST(OptionsTest, PrintsWhereEachValueComesFrom) {

@@ -1,4 +1,5 @@
 // Values of configuration keys: sizes, durations, addresses, shares of memory.
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 
@@ -49,7 +50,29 @@ uint64_t MachineMemory() {
   return physical;
 }
 
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0]++;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t change = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
+    }
+  }
+  return row[b.size()];
+}
+
 }  // namespace
+
+std::string NearestWord(std::string_view word, const std::vector<std::string>& known) {
+  const auto nearest = std::min_element(known.begin(), known.end(),
+                                        [word](const std::string& a, const std::string& b) {
+                                          return EditDistance(word, a) < EditDistance(word, b);
+                                        });
+  return nearest == known.end() ? "" : *nearest;
+}
 
 Result<uint64_t> ParseBytes(std::string_view text) {
   static constexpr Unit kUnits[] = {{"", 1},

@@ -3,6 +3,7 @@
 #include "engram/api/grpc_server.h"
 #include "engram/api/http_server.h"
 #include "engram/api/service.h"
+#include "engram/cluster/static_store.h"
 #include "engram/obs/log.h"
 #include "engram/server/version.h"
 
@@ -38,6 +39,8 @@ struct Server::Impl {
   bool stopped = false;
 
   Status OpenDoors();
+  std::string Addresses() const;
+  std::string DefaultSpace() const;
 };
 
 Status Server::Impl::OpenDoors() {
@@ -75,29 +78,47 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options) {
   return server;
 }
 
+// "grpc … · http … · ops … · replication … · static, 2 nodes · no keys: loopback only"
+std::string Server::Impl::Addresses() const {
+  std::string text = "grpc " + WithPort(options.listen.grpc, grpc->port()) + " · http " +
+                     WithPort(options.listen.http, http->port()) + " · ops " +
+                     WithPort(options.listen.ops, ops->port());
+  if (options.cluster.is_static()) {
+    const size_t nodes = options.cluster.nodes.size();
+    text += " · replication " + options.listen.replication + " · static, " + std::to_string(nodes) +
+            (nodes == 1 ? " node" : " nodes");
+  }
+  return text + (options.tls.insecure ? " · no keys: open to everybody who can connect"
+                                      : " · no keys: loopback only");
+}
+
+// "primary, epoch 1.1, 412 episodes", or for whom it waits.
+std::string Server::Impl::DefaultSpace() const {
+  if (const std::string waiting = node->WaitingFor(); !waiting.empty()) {
+    return "waiting for " + waiting;
+  }
+  const Result<std::shared_ptr<space::Space>> space = node->spaces().Get("default");
+  const Result<v1::SpaceStatus> status = space.ok() ? (*space)->GetStatus() : space.status();
+  if (!status.ok()) return "not open: " + status.status().message();
+  const space::CopyState copy = (*space)->copy_state();
+  std::string text = copy.primary ? "primary" : "replica";
+  if (!copy.primary) {
+    text += copy.primary_node.empty() ? ", no primary yet" : " of " + copy.primary_node;
+  }
+  text += ", epoch " + cluster::FormatEpoch(Epoch(status->epoch())) + ", ";
+  return text +
+         (status->episodes() == 0 ? "empty" : std::to_string(status->episodes()) + " episodes");
+}
+
 std::string Server::Banner() const {
   const runtime::Node& node = *impl_->node;
-  const Options& options = impl_->options;
-  std::string text = "engram " + std::string(kVersion) + " · node " + node.name() + " (" +
-                     FormatUuid(node.identity().id.bytes).substr(0, 8) + ") · data " +
-                     DataDirectory(options) + (node.identity().created ? " (new)" : "") +
-                     "\ngrpc " + WithPort(options.listen.grpc, impl_->grpc->port()) + " · http " +
-                     WithPort(options.listen.http, impl_->http->port()) + " · ops " +
-                     WithPort(options.listen.ops, impl_->ops->port()) +
-                     " · no keys: loopback only\n";
-  text += "space default: ";
-  Result<std::shared_ptr<space::Space>> space = impl_->node->spaces().Get("default");
-  if (Result<v1::SpaceStatus> status = space.ok() ? (*space)->GetStatus() : space.status();
-      status.ok()) {
-    text += status->role() + ", epoch " + std::to_string(status->epoch()) + ", " +
-            (status->episodes() == 0 ? "empty" : std::to_string(status->episodes()) + " episodes");
-  } else {
-    text += "not open: " + status.status().message();
-  }
   char ready[48];
   std::snprintf(ready, sizeof ready, " · ready in %.2f s",
                 static_cast<double>(impl_->took.count()) / 1e9);
-  return text + ready;
+  return "engram " + std::string(kVersion) + " · node " + node.name() + " (" +
+         FormatUuid(node.identity().id.bytes).substr(0, 8) + ") · data " +
+         DataDirectory(impl_->options) + (node.identity().created ? " (new)" : "") + "\n" +
+         impl_->Addresses() + "\nspace default: " + impl_->DefaultSpace() + ready;
 }
 
 Status Server::Shutdown() {

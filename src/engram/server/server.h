@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engram/base/status.h"
@@ -13,6 +14,8 @@ namespace engram::server {
 
 // The node that the options describe, without doors.
 Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options);
+// With other nodes: what its replication needs, carried by gRPC. nullopt on a single node.
+std::optional<runtime::ReplicationOptions> ReplicationOptionsOf(const Options& options);
 // The directory that `node.data_dir` means ("" has a default that depends on who runs it).
 std::string DataDirectory(const Options& options);
 
@@ -21,7 +24,8 @@ class Server {
   static Result<std::unique_ptr<Server>> Start(const Options& options);
   ~Server();
 
-  // Three lines: version, node and directory; addresses; the default space and how long it took.
+  // Three lines: version, node and directory; addresses and nodes; the default space (or for whom
+  // it waits) and how long it took.
   std::string Banner() const;
   // Graceful: not ready from now on, open requests finished (10 s at most), every log synced and
   // closed cleanly.

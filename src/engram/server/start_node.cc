@@ -15,12 +15,6 @@ constexpr uint64_t kFilesPerOpenSpace =
     8;                                 // a segment or two, two databases with their logs, vectors
 constexpr uint64_t kOtherFiles = 512;  // connections, pools
 
-std::string HostName() {
-  char name[256] = "engram";
-  gethostname(name, sizeof name - 1);
-  return name;
-}
-
 Result<wal::FsyncMode> FsyncModeFrom(const std::string& name) {
   if (name == "per_write") return wal::FsyncMode::kPerWrite;
   if (name == "timer") return wal::FsyncMode::kTimer;
@@ -28,7 +22,20 @@ Result<wal::FsyncMode> FsyncModeFrom(const std::string& name) {
   return wal::FsyncMode::kPerBatch;
 }
 
-Result<v1::SpaceSettings> SettingsFrom(const Options::SpaceDefaults& defaults) {
+// What only spaces with other copies have.
+void AddCopies(const Options& options, v1::SpaceSettings* settings) {
+  const Options::SpaceDefaults& defaults = options.space_defaults;
+  settings->mutable_commit_timeout()->set_seconds(defaults.commit_timeout.count() / 1'000'000'000);
+  settings->mutable_commit_timeout()->set_nanos(
+      static_cast<int32_t>(defaults.commit_timeout.count() % 1'000'000'000));
+  if (!options.cluster.is_static() || options.cluster.nodes.size() < 2) return;
+  if (defaults.durability.empty()) settings->set_durability(v1::DURABILITY_REPLICATED);
+  settings->set_replica_count(static_cast<uint32_t>(defaults.replica_count));
+  settings->set_min_in_sync(static_cast<uint32_t>(defaults.min_in_sync));
+}
+
+Result<v1::SpaceSettings> SettingsFrom(const Options& options) {
+  const Options::SpaceDefaults& defaults = options.space_defaults;
   v1::SpaceSettings settings;
   settings.set_dimension(static_cast<uint32_t>(defaults.dimension));
   settings.set_embedder(defaults.embedder);
@@ -36,6 +43,8 @@ Result<v1::SpaceSettings> SettingsFrom(const Options::SpaceDefaults& defaults) {
   settings.set_time_zone(defaults.time_zone);
   if (defaults.durability == "local") settings.set_durability(v1::DURABILITY_LOCAL);
   if (defaults.durability == "auto") settings.set_durability(v1::DURABILITY_AUTO);
+  if (defaults.durability == "replicated") settings.set_durability(v1::DURABILITY_REPLICATED);
+  AddCopies(options, &settings);
   settings.set_max_episodes(defaults.max_episodes);
   settings.set_max_bytes(defaults.max_bytes);
   const Status valid = model::CheckSettings(settings);
@@ -58,7 +67,13 @@ Status RaiseFileLimit(uint64_t open_spaces_max) {
 }  // namespace
 
 std::string DataDirectory(const Options& options) {
-  if (!options.node.data_dir.empty()) return options.node.data_dir;
+  if (std::string directory = options.node.data_dir; !directory.empty()) {
+    constexpr std::string_view kName = "${name}";
+    for (size_t at; (at = directory.find(kName)) != std::string::npos;) {
+      directory.replace(at, kName.size(), NodeName(options));
+    }
+    return directory;
+  }
   const char* home = std::getenv("HOME");
   if (geteuid() == 0 || home == nullptr) return "/var/lib/engram";
   return std::string(home) + "/.local/share/engram";
@@ -70,7 +85,7 @@ Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options) {
   node.fs = &env::PosixFileSystem();
   node.clock = &env::SystemClock();
   node.entropy = &env::SystemEntropy();
-  node.name = options.node.name.empty() ? HostName() : options.node.name;
+  node.name = NodeName(options);
   node.data_dir = DataDirectory(options);
   node.cluster = options.cluster.name;
   node.version = kVersion;
@@ -83,7 +98,8 @@ Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options) {
   node.log.group_commit_bytes = options.wal.group_commit_bytes;
   node.log.preallocate = options.wal.preallocate;
   node.log.min_free_bytes = options.node.min_free_disk;
-  ASSIGN_OR_RETURN(node.space_defaults, SettingsFrom(options.space_defaults));
+  ASSIGN_OR_RETURN(node.space_defaults, SettingsFrom(options));
+  node.replication = ReplicationOptionsOf(options);
   return runtime::Node::Start(node);
 }
 

@@ -1,0 +1,60 @@
+// From Options to the replication of a node: what the runtime asks for, and the transport over gRPC
+// that carries it.
+#include "engram/runtime/replication.h"
+
+#include <algorithm>
+
+#include "engram/rpc/grpc_transport.h"
+#include "engram/server/server.h"
+#include "engram/server/version.h"
+
+namespace engram::server {
+namespace {
+
+rpc::GrpcTransportOptions TransportOptions(const Options& options) {
+  const Options::Replication& from = options.replication;
+  rpc::GrpcTransportOptions to;
+  to.cluster = options.cluster.name;
+  to.nodes = options.cluster.nodes;
+  to.me = OwnPlace(options);
+  to.listen = options.listen.replication;
+  to.program_version = kVersion;
+  to.connect_timeout = from.connect_timeout;
+  to.io_timeout = from.io_timeout;
+  to.keepalive = from.keepalive;
+  to.heartbeat = from.heartbeat;
+  std::copy(from.backoff.begin(), from.backoff.end(), to.back_off.begin());
+  to.stream_bytes = from.stream_memory;
+  return to;
+}
+
+}  // namespace
+
+std::optional<runtime::ReplicationOptions> ReplicationOptionsOf(const Options& options) {
+  if (!options.cluster.is_static()) return std::nullopt;
+  const Options::Replication& from = options.replication;
+  runtime::ReplicationOptions to;
+  to.nodes = options.cluster.nodes;
+  to.me = OwnPlace(options);
+  to.first_primary = options.cluster.first_primary;
+  to.start_alone = options.cluster.static_start_alone;
+  to.batch_entries = from.batch_entries;
+  to.batch_bytes = from.batch_bytes;
+  to.catch_up_batch_bytes = from.catch_up_batch_bytes;
+  to.window_bytes = from.window_bytes;
+  to.shrink_after = from.shrink_after;
+  to.commit_timeout = options.space_defaults.commit_timeout;
+  to.lag_alert = from.lag_alert;
+  to.lag_degraded = from.lag_degraded;
+  to.make_transport = [transport = TransportOptions(options)](
+                          NodeId id, Incarnation incarnation,
+                          auto... calls) mutable -> Result<std::unique_ptr<runtime::Transport>> {
+    transport.id = id;
+    transport.incarnation = incarnation;
+    if constexpr (sizeof...(calls) > 0) transport.calls = (calls, ...);
+    return rpc::MakeGrpcTransport(transport);
+  };
+  return to;
+}
+
+}  // namespace engram::server
