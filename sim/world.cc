@@ -50,8 +50,8 @@ runtime::NodeOptions World::OptionsOf(size_t place) {
   replication.me = place;
   replication.first_primary = NameOf(0);
   replication.make_transport =
-      [this, place](NodeId id,
-                    Incarnation incarnation) -> Result<std::unique_ptr<runtime::Transport>> {
+      [this, place](NodeId id, Incarnation incarnation,
+                    runtime::ReplicationCalls*) -> Result<std::unique_ptr<runtime::Transport>> {
     return network_.MakeTransport(place, {id, incarnation, 1, "sim"});
   };
   options.replication = std::move(replication);

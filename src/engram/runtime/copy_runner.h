@@ -77,6 +77,10 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void Stand(cluster::StoreRequest request,
              std::function<void(const cluster::PromotionReport&)> done);
 
+  // ---- of other nodes, outside of the streams; blocking ----
+  CopyStatus StatusNow() EXCLUDES(mutex_);
+  Result<ShipBatchAnswer> ShipBatch(Epoch epoch, const std::string& batch);
+
   // ---- space::Committer ----
   Result<v1::Durability> Admit(v1::Durability level) override;
   void OnLogMoved() override;

@@ -30,8 +30,8 @@ Result<std::unique_ptr<ReplicationImpl>> ReplicationImpl::Make(ReplicationOption
                                                                ReplicationContext context) {
   std::unique_ptr<ReplicationImpl> impl(
       new ReplicationImpl(std::move(options), std::move(context)));
-  ASSIGN_OR_RETURN(impl->transport_,
-                   impl->options_.make_transport(impl->self_.id, impl->self_.incarnation));
+  ASSIGN_OR_RETURN(impl->transport_, impl->options_.make_transport(
+                                         impl->self_.id, impl->self_.incarnation, impl.get()));
   return impl;
 }
 

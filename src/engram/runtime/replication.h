@@ -17,6 +17,7 @@
 #include "engram/cluster/effects.h"
 #include "engram/replication/lag.h"
 #include "engram/replication/member.h"
+#include "engram/runtime/replication_calls.h"
 #include "engram/runtime/transport.h"
 #include "engram/space/space.h"
 
@@ -40,7 +41,8 @@ struct ReplicationOptions {
   Duration lag_alert = std::chrono::seconds(1);
   Duration lag_degraded = std::chrono::seconds(5);
   // Made by the composition root (gRPC) or by a simulation.
-  std::function<Result<std::unique_ptr<Transport>>(NodeId, Incarnation)> make_transport;
+  std::function<Result<std::unique_ptr<Transport>>(NodeId, Incarnation, ReplicationCalls*)>
+      make_transport;
 };
 
 // One replica of a space as its primary sees it.

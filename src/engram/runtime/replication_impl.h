@@ -31,7 +31,7 @@ struct ReplicationContext {
       report;
 };
 
-class ReplicationImpl : public Replication, private TransportListener {
+class ReplicationImpl : public Replication, private TransportListener, private ReplicationCalls {
  public:
   static Result<std::unique_ptr<ReplicationImpl>> Make(ReplicationOptions options,
                                                        ReplicationContext context);
@@ -88,6 +88,11 @@ class ReplicationImpl : public Replication, private TransportListener {
   void OnPeerDown(size_t peer, const Status& why) override;
   void OnMessage(size_t peer, Lane lane, SpaceMessage message) override;
   void OnWritable(size_t peer, Lane lane) override;
+
+  // ReplicationCalls (replication_calls.cc)
+  Result<std::vector<CopyStatus>> GetStatus(const std::string& space) override;
+  Status Fetch(const FetchCall& call, const FetchSink& sink) override;
+  Result<ShipBatchAnswer> ShipBatch(ShipBatchCall call) override;
 
   RunnerContext ContextOfRunners();
   std::shared_ptr<CopyRunner> RunnerOf(const std::string& space) EXCLUDES(mutex_);
