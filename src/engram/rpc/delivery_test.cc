@@ -8,16 +8,6 @@
 namespace engram::rpc {
 namespace {
 
-// A wire without a network: counts what is asked of it.
-class FakeWire : public Wire {
- public:
-  explicit FakeWire(Lane of) { lane = of; }
-  void Read() override { ++reads; }
-  void Write(grpc::ByteBuffer) override {}
-  void Close(const Status&) override { ++closes; }
-  std::atomic<int> reads{0}, closes{0};
-};
-
 grpc::ByteBuffer FrameWith(uint64_t first, uint64_t last, size_t batch_bytes = 0) {
   std::vector<Parcel> parcels;
   for (uint64_t number = first; number <= last; ++number) {
@@ -98,6 +88,7 @@ TEST_F(DeliveryTest, AnUpThatNobodyHeardOfNeedsNoDown) {
   // The bulk lane's thread is in the listener now, so that no notice can be told.
   ASSERT_TRUE(recorder_.Await([&] { return recorder_.waiting == 1; }));
   delivery_.Down(Status(Reason::IO, "first"));
+  EXPECT_FALSE(recorder_.Await([&] { return recorder_.downs > 0; }, 50ms));
   for (int i = 0; i < 3; ++i) {
     Up();
     delivery_.Down(Status(Reason::IO, "later"));

@@ -2,6 +2,7 @@
 // reach each other over loopback.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "engram/rpc/grpc_transport.h"
+#include "engram/rpc/wire.h"
 
 namespace engram::rpc {
 
@@ -169,6 +171,20 @@ class Cluster {
   std::vector<runtime::NodeAddress> addresses;
   std::vector<std::unique_ptr<Recorder>> recorders;
   std::vector<std::unique_ptr<runtime::Transport>> transports;
+};
+
+// A wire without a network: counts what is asked of it.
+class FakeWire : public Wire {
+ public:
+  explicit FakeWire(Lane of) { lane = of; }
+  void Read() override { ++reads; }
+  void Write(grpc::ByteBuffer frame) override {
+    ++writes;
+    last = std::move(frame);
+  }
+  void Close(const Status&) override { ++closes; }
+  std::atomic<int> reads{0}, writes{0}, closes{0};
+  grpc::ByteBuffer last;
 };
 
 inline SpaceMessage Numbered(uint64_t number) {
