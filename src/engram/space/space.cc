@@ -25,6 +25,7 @@ SpaceImpl::SpaceImpl(const SpaceEnvironment& environment, const std::string& id)
 }
 
 SpaceImpl::~SpaceImpl() {
+  if (core_.committer != nullptr) writer_.Follow();
   applier_.Pause();
   writer_.Drain();
   indexer_.Pause();

@@ -49,10 +49,13 @@ class Writer {
   size_t in_flight() const EXCLUDES(mutex_);
 
   // ---- with a committer (writer_lead.cc) ----
-  // Everything committed must be visible, and nobody else appends.
+  // Everything committed must be visible, or known to this writer since it leads already; nobody
+  // else appends. Who waits goes on waiting when it led before.
   Status Lead(Epoch epoch, std::string payload) EXCLUDES(mutex_);
   // The log has begun an epoch: takes what it holds above the visible end as not committed.
+  // `again`: it led until now, and knows the older ones.
   Status TakeOver(bool again) EXCLUDES(mutex_);
+  bool leading() const EXCLUDES(mutex_);
   Result<Sequence> AppendEpochStart(std::string payload) EXCLUDES(mutex_);
   void Follow() EXCLUDES(mutex_);
   // False when this copy does not lead: the entries are not known here.

@@ -28,7 +28,10 @@ Status Writer::Lead(Epoch epoch, std::string payload) {
     turn = turn_;
   }
   // Without the lock: entries that were received may become durable with this one, and are told of.
-  RETURN_IF_ERROR(core_.log->BeginEpoch(epoch, std::move(payload)));
+  if (Status begun = core_.log->BeginEpoch(epoch, std::move(payload)); !begun.ok()) {
+    Follow();
+    return begun;
+  }
   {
     MutexLock lock(mutex_);
     drained_.wait(lock, [&]() REQUIRES(mutex_) { return in_flight_ == 0; });
@@ -133,6 +136,11 @@ void Writer::Follow() {
     waiters_.TakeAll(&waiting);
   }
   for (const Waiter& waiter : waiting) waiter.then(CommitUnknown(waiter));
+}
+
+bool Writer::leading() const {
+  MutexLock lock(mutex_);
+  return leading_;
 }
 
 Sequence Writer::epoch_start() const {

@@ -1,0 +1,429 @@
+// Levels, visibility, leading, following and cutting, one rule after the other, on two copies.
+#include <gtest/gtest.h>
+
+#include "engram/space/pair_kit.h"
+
+namespace engram::space {
+namespace {
+
+constexpr env::Duration kLong = std::chrono::seconds(30);
+constexpr env::Duration kShort = std::chrono::milliseconds(5);
+
+v1::WriteOptions At(v1::Durability level, const std::string& key = "") {
+  v1::WriteOptions options;
+  options.set_durability(level);
+  options.set_idempotency_key(key);
+  return options;
+}
+
+bool Shows(Space& space, const std::string& id) {
+  auto view = space.NewView();
+  EXPECT_TRUE(view.ok()) << view.status().ToString();
+  if (!view.ok()) return false;
+  auto found = (*view)->FindId(id);
+  EXPECT_TRUE(found.ok()) << found.status().ToString();
+  return found.ok() && found->has_value() && !(*found)->deleted;
+}
+
+class PairTest : public ::testing::Test {
+ protected:
+  PairTest() {
+    const Incarnation incarnation = env::MakeIncarnation(env::SystemEntropy());
+    const auto& environment = a_.node->environment;
+    a_.space = *Space::CreateFirst(environment, "notes", SmallVectors(), incarnation, Epoch(1),
+                                   EpochStartPayload(environment, Epoch(1), {}));
+    a_.committer.leads = true;
+    b_.space = *Space::CreateCopy(b_.node->environment, "notes", incarnation);
+  }
+
+  using Future = std::shared_ptr<Waiting<v1::RememberResponse>>;
+  Future Write(PairCopy& copy, const std::string& id, const v1::WriteOptions& options) {
+    auto waiting = std::make_shared<Answer>();
+    copy.space->Remember(MakeEpisode(id, "about " + id), options, waiting->done());
+    last_ = waiting;
+    return waiting;
+  }
+  // Waits until the copy's log has it durable.
+  void AwaitDurable(PairCopy& copy) {
+    const auto end = std::chrono::steady_clock::now() + kLong;
+    while (copy.log().durable_end() < copy.log().end()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), end);
+      std::this_thread::yield();
+    }
+  }
+  void ShipAll(PairCopy& from, PairCopy& to) {
+    const Status shipped = Ship(from.log(), to.log(), 1000);
+    ASSERT_TRUE(shipped.ok()) << shipped.ToString();
+  }
+  // Everything on both, committed and visible.
+  void Agree(PairCopy& primary, PairCopy& replica) {
+    AwaitDurable(primary);
+    ShipAll(primary, replica);
+    const Sequence end = primary.log().end();
+    primary.space->CommitThrough(end, end, 2);
+    replica.space->CommitThrough(end, end, 2);
+    ASSERT_TRUE(replica.Settle());
+    ASSERT_EQ(primary.space->visible().sequence, end);
+  }
+
+  struct Answer : Waiting<v1::RememberResponse> {};
+  PairCopy a_, b_;
+  std::shared_ptr<Answer> last_;
+};
+
+TEST_F(PairTest, NothingIsShownBeforeItIsCommitted) {
+  EXPECT_EQ(a_.space->NewView().status().reason(), Reason::RECOVERING);
+  EXPECT_EQ(b_.space->NewView().status().reason(), Reason::RECOVERING);
+  EXPECT_EQ(b_.space->GetStatus()->state(), "recovering");
+  Agree(a_, b_);
+  EXPECT_EQ(b_.space->settings().dimension(), 4u);
+  auto local = Write(a_, "x", At(v1::DURABILITY_LOCAL));
+  auto reply = local->Get();
+  ASSERT_TRUE(reply.ok()) << reply.status().ToString();
+  EXPECT_EQ(reply->write().durability(), v1::DURABILITY_LOCAL);
+  EXPECT_EQ(reply->write().durable_copies(), 1u);
+  EXPECT_EQ(reply->write().wanted_copies(), 2u);
+  EXPECT_FALSE(reply->write().degraded());
+  EXPECT_FALSE(Shows(*a_.space, "x"));
+  ShipAll(a_, b_);
+  EXPECT_FALSE(Shows(*b_.space, "x"));
+  EXPECT_EQ(b_.space->NewViewAtLeast(reply->write().token(), kShort).status().reason(),
+            Reason::TOO_STALE);
+  Agree(a_, b_);
+  EXPECT_TRUE(Shows(*a_.space, "x"));
+  EXPECT_TRUE(Shows(*b_.space, "x"));
+  EXPECT_TRUE(b_.space->NewViewAtLeast(reply->write().token(), kShort).ok());
+  while (b_.committer.shown.load() < reply->write().sequence()) std::this_thread::yield();
+  EXPECT_GT(a_.committer.moves.load(), 0u);
+}
+
+TEST_F(PairTest, ReplicatedWaitsForTheSecondCopyAndAutoOnlyForAWhile) {
+  Agree(a_, b_);
+  auto replicated = Write(a_, "r", At(v1::DURABILITY_REPLICATED));
+  auto best = Write(a_, "best", At(v1::DURABILITY_AUTO));
+  AwaitDurable(a_);
+  const Sequence end = a_.log().end();
+  a_.space->CommitThrough(end, end.prev().prev(), 2);  // as in a space of durability local
+  EXPECT_TRUE(Shows(*a_.space, "r"));
+  auto later = Write(a_, "l", At(v1::DURABILITY_LOCAL));  // both wait still
+  ASSERT_TRUE(later->Get().ok());
+  Agree(a_, b_);
+  auto reply = replicated->Get();
+  ASSERT_TRUE(reply.ok()) << reply.status().ToString();
+  EXPECT_EQ(reply->write().durability(), v1::DURABILITY_REPLICATED);
+  EXPECT_EQ(reply->write().durable_copies(), 2u);
+  EXPECT_EQ(best->Get()->write().durability(), v1::DURABILITY_REPLICATED);
+
+  a_.committer.auto_wait_ns = 1'000'000;
+  reply = Write(a_, "auto", At(v1::DURABILITY_AUTO))->Get();
+  ASSERT_TRUE(reply.ok()) << reply.status().ToString();
+  EXPECT_EQ(reply->write().durability(), v1::DURABILITY_LOCAL);
+  EXPECT_TRUE(reply->write().degraded());
+  EXPECT_FALSE(Shows(*a_.space, "auto"));
+  // The set shrinks to this node: it commits, and is no replicated write for that.
+  a_.committer.auto_wait_ns = 30'000'000'000;
+  best = Write(a_, "alone", At(v1::DURABILITY_AUTO));
+  AwaitDurable(a_);
+  a_.space->CommitThrough(a_.log().end(), a_.log().end(), 1);
+  EXPECT_EQ(best->Get()->write().durability(), v1::DURABILITY_LOCAL);
+  EXPECT_TRUE(Shows(*a_.space, "alone"));
+  a_.committer.admits_replicated = false;
+  EXPECT_EQ(Write(a_, "no", At(v1::DURABILITY_REPLICATED))->Get().status().reason(),
+            Reason::NOT_ENOUGH_IN_SYNC);
+  EXPECT_EQ(Write(a_, "no", {})->Get().status().reason(), Reason::NOT_ENOUGH_IN_SYNC);
+  reply = Write(a_, "one", At(v1::DURABILITY_LOCAL))->Get();
+  EXPECT_TRUE(reply->write().degraded());
+}
+
+TEST_F(PairTest, WhatIsNotCommittedInTimeIsUnknownAndItsRepeatWaits) {
+  Agree(a_, b_);
+  a_.committer.commit_timeout_ns = 1'000'000;
+  const v1::WriteOptions options = At(v1::DURABILITY_REPLICATED, "key");
+  const Status unknown = Write(a_, "x", options)->Get().status();
+  ASSERT_EQ(unknown.reason(), Reason::COMMIT_UNKNOWN);
+  EXPECT_EQ(unknown.metadata().at("memory_id"), "x");
+  EXPECT_EQ(unknown.metadata().at("sequence"), "3");
+  EXPECT_EQ(unknown.metadata().at("token"), a_.space->TokenOf({Epoch(1), Sequence(3)}));
+  EXPECT_EQ(a_.log().end(), Sequence(3));
+  a_.committer.commit_timeout_ns = 30'000'000'000;
+  auto repeat = Write(a_, "x", options);
+  EXPECT_EQ(a_.log().end(), Sequence(3));
+  EXPECT_FALSE(Shows(*a_.space, "x"));
+  Agree(a_, b_);
+  auto reply = repeat->Get();
+  ASSERT_TRUE(reply.ok()) << reply.status().ToString();
+  EXPECT_EQ(reply->write().outcome(), v1::WRITE_OUTCOME_REPEATED);
+  EXPECT_EQ(reply->write().sequence(), 3u);
+  EXPECT_EQ(reply->write().durability(), v1::DURABILITY_REPLICATED);
+}
+
+TEST_F(PairTest, DecisionsGoByWhatIsAppended) {
+  Agree(a_, b_);
+  v1::WriteOptions options = At(v1::DURABILITY_LOCAL);
+  ASSERT_TRUE(Write(a_, "x", options)->Get().ok());
+  options.set_create_only(true);
+  EXPECT_EQ(Write(a_, "x", options)->Get().status().reason(), Reason::ALREADY_EXISTS);
+  options.set_if_version(1);
+  v1::Episode second = MakeEpisode("x", "another");
+  auto reply = Remember(*a_.space, second, options);
+  ASSERT_TRUE(reply.ok()) << reply.status().ToString();
+  EXPECT_EQ(reply->write().version(), 2u);
+  EXPECT_FALSE(Shows(*a_.space, "x"));
+  // Unchanged, and as safe as it was asked to be.
+  auto unchanged = std::make_shared<Waiting<v1::RememberResponse>>();
+  a_.space->Remember(second, At(v1::DURABILITY_REPLICATED), unchanged->done());
+  Agree(a_, b_);
+  reply = unchanged->Get();
+  ASSERT_TRUE(reply.ok());
+  EXPECT_EQ(reply->write().outcome(), v1::WRITE_OUTCOME_UNCHANGED);
+  EXPECT_EQ(reply->write().durability(), v1::DURABILITY_REPLICATED);
+}
+
+TEST_F(PairTest, WhoStepsDownAnswersUnknownAndWhoLeadsTakesOver) {
+  Agree(a_, b_);
+  const v1::WriteOptions options = At(v1::DURABILITY_REPLICATED, "key");
+  auto waiting = Write(a_, "x", options);
+  ASSERT_TRUE(Write(a_, "hidden", At(v1::DURABILITY_LOCAL))->Get().ok());
+  ForgetCommand hide = MakeForgetCommand("hidden", v1::FORGET_MODE_SUPPRESS);
+  hide.options = At(v1::DURABILITY_LOCAL);
+  ASSERT_TRUE(Forget(*a_.space, hide).ok());
+  ForgetCommand remove = MakeForgetCommand("x", v1::FORGET_MODE_DELETE);
+  remove.options = At(v1::DURABILITY_LOCAL);
+  ASSERT_TRUE(Forget(*a_.space, remove).ok());
+  ShipAll(a_, b_);
+  a_.Follow();
+  EXPECT_EQ(waiting->Get().status().reason(), Reason::COMMIT_UNKNOWN);
+  EXPECT_EQ(Write(a_, "y", {})->Get().status().reason(), Reason::NOT_PRIMARY);
+  EXPECT_EQ(a_.space->MarkDeleted().reason(), Reason::NOT_PRIMARY);
+
+  b_.Lead(Epoch(2));
+  EXPECT_FALSE(Shows(*b_.space, "hidden"));
+  auto repeat = Write(b_, "x", options);
+  auto again = Write(b_, "x", At(v1::DURABILITY_REPLICATED));
+  v1::UpdateRequest update;
+  *update.mutable_episode() = MakeEpisode("hidden", "now");
+  update.mutable_update_mask()->add_paths("what");
+  *update.mutable_options() = At(v1::DURABILITY_LOCAL);
+  auto updated = Update(*b_.space, update);
+  ASSERT_TRUE(updated.ok()) << updated.status().ToString();
+  EXPECT_EQ(updated->write().version(), 2u);
+  AwaitDurable(b_);
+  ASSERT_TRUE(a_.space->Rewind(ForkPoint(a_.log(), b_.log())).ok());
+  Agree(b_, a_);
+  EXPECT_EQ(repeat->Get()->write().outcome(), v1::WRITE_OUTCOME_REPEATED);
+  EXPECT_EQ(again->Get()->write().version(), 2u);  // after the deletion
+  for (PairCopy* copy : {&a_, &b_}) {
+    auto view = *copy->space->NewView();
+    auto hidden = *view->FindId("hidden");
+    ASSERT_TRUE(hidden.has_value());
+    EXPECT_TRUE(hidden->suppressed);
+    EXPECT_EQ(hidden->version, 2u);
+  }
+}
+
+TEST_F(PairTest, LeadsAgainAfterFollowing) {
+  Agree(a_, b_);
+  for (uint64_t epoch = 2; epoch < 6; ++epoch) {
+    auto cut = Write(a_, "x" + std::to_string(epoch), At(v1::DURABILITY_REPLICATED));
+    a_.Follow();
+    EXPECT_EQ(cut->Get().status().reason(), Reason::COMMIT_UNKNOWN);
+    a_.Lead(Epoch(epoch));
+    ASSERT_TRUE(
+        a_.space->AppendEpochStart(EpochStartPayload(a_.node->environment, Epoch(epoch), {})).ok());
+    auto kept = Write(a_, "y" + std::to_string(epoch), At(v1::DURABILITY_REPLICATED));
+    Agree(a_, b_);
+    EXPECT_TRUE(kept->Get().ok());
+    EXPECT_TRUE(Shows(*b_.space, "x" + std::to_string(epoch)));
+  }
+}
+
+TEST_F(PairTest, WhoWaitsGoesOnWaitingWhenThePrimaryBeginsANewEpoch) {
+  Agree(a_, b_);
+  v1::RememberBatchRequest request;
+  for (const char* id : {"p", "q", "r"}) *request.add_episodes() = MakeEpisode(id, "about");
+  *request.mutable_options() = At(v1::DURABILITY_REPLICATED);
+  Waiting<v1::RememberBatchResponse> batch;
+  a_.space->RememberBatch(request, batch.done());
+  AwaitDurable(a_);
+  a_.space->CommitThrough(Sequence(4), Sequence(4), 2);  // inside of the batch
+  EXPECT_EQ(a_.space->visible().sequence, Sequence(2));
+  a_.Lead(Epoch(2));
+  Agree(a_, b_);
+  auto reply = batch.Get();
+  ASSERT_TRUE(reply.ok()) << reply.status().ToString();
+  EXPECT_EQ(reply->write().epoch(), 1u);
+  EXPECT_TRUE(Shows(*b_.space, "r"));
+  // An epoch that cannot begin ends the waiting.
+  auto waiting = Write(a_, "x", At(v1::DURABILITY_REPLICATED));
+  EXPECT_EQ(a_.space->Lead(Epoch(2), "").reason(), Reason::STALE_EPOCH);
+  EXPECT_EQ(waiting->Get().status().reason(), Reason::COMMIT_UNKNOWN);
+  EXPECT_EQ(Write(a_, "y", At(v1::DURABILITY_LOCAL))->Get().status().reason(), Reason::NOT_PRIMARY);
+}
+
+TEST_F(PairTest, CutAboveWhatIsVisibleKeepsTheIndexes) {
+  Agree(a_, b_);
+  ASSERT_TRUE(Write(a_, "x", At(v1::DURABILITY_LOCAL))->Get().ok());
+  a_.Follow();
+  ASSERT_TRUE(a_.space->Rewind(Sequence(2)).ok());
+  EXPECT_EQ(a_.log().end(), Sequence(2));
+  EXPECT_EQ(a_.node->observer.Events(), "");
+  a_.Lead(Epoch(2));
+  auto reply = Write(a_, "x", At(v1::DURABILITY_LOCAL))->Get();
+  EXPECT_EQ(reply->write().version(), 1u);
+  EXPECT_EQ(reply->write().outcome(), v1::WRITE_OUTCOME_CREATED);
+}
+
+TEST_F(PairTest, CutBelowWhatIsVisibleTakesItBackAndTokensAreLost) {
+  Agree(a_, b_);
+  std::string token;
+  for (const char* id : {"x", "y"}) {
+    auto reply = Write(a_, id, At(v1::DURABILITY_LOCAL, std::string("key-") + id))->Get();
+    ASSERT_TRUE(reply.ok());
+    token = reply->write().token();
+  }
+  a_.space->CommitThrough(a_.log().end(), Sequence(2), 2);
+  ASSERT_TRUE(Shows(*a_.space, "y"));
+  ASSERT_TRUE(a_.space->WaitIndexed(kLong));
+  b_.Lead(Epoch(2));
+  auto other = Write(b_, "z", At(v1::DURABILITY_LOCAL));
+  ASSERT_TRUE(other->Get().ok());
+  a_.Follow();
+  EXPECT_TRUE(a_.space->NewViewAtLeast(token, kShort).ok());
+  ASSERT_TRUE(a_.space->Rewind(Sequence(2)).ok());
+  EXPECT_FALSE(Shows(*a_.space, "x"));
+  EXPECT_EQ(a_.space->NewViewAtLeast(token, kShort).status().reason(), Reason::TOO_STALE);
+  ShipAll(b_, a_);  // a later epoch, not committed: not lost for certain
+  EXPECT_EQ(a_.space->NewViewAtLeast(token, kShort).status().reason(), Reason::TOO_STALE);
+  Agree(b_, a_);
+  EXPECT_EQ(a_.space->NewViewAtLeast(token, kShort).status().reason(), Reason::WRITE_LOST);
+  EXPECT_TRUE(Shows(*a_.space, "z"));
+  a_.Lead(Epoch(3));
+  auto repeat = Write(a_, "x", At(v1::DURABILITY_LOCAL, "key-x"))->Get();
+  ASSERT_TRUE(repeat.ok());
+  EXPECT_EQ(repeat->write().outcome(), v1::WRITE_OUTCOME_CREATED);
+}
+
+TEST_F(PairTest, ADeletedSpaceIsGoneOnTheReplicaToo) {
+  Agree(a_, b_);
+  a_.committer.commit_timeout_ns = 1'000'000;
+  EXPECT_EQ(a_.space->MarkDeleted().reason(), Reason::COMMIT_UNKNOWN);
+  EXPECT_EQ(Write(a_, "x", {})->Get().status().reason(), Reason::SPACE_NOT_FOUND);
+  EXPECT_TRUE(a_.space->NewView().ok());
+  Agree(a_, b_);
+  EXPECT_EQ(a_.space->NewView().status().reason(), Reason::SPACE_NOT_FOUND);
+  EXPECT_EQ(b_.space->NewView().status().reason(), Reason::SPACE_NOT_FOUND);
+  EXPECT_TRUE(b_.space->Close().ok());  // its tasks are through
+  EXPECT_NE(b_.node->observer.Events().find("space_deleted"), std::string::npos);
+  b_.space = nullptr;
+  EXPECT_EQ(Space::Open(b_.node->environment, "notes").status().reason(), Reason::SPACE_NOT_FOUND);
+}
+
+TEST_F(PairTest, ConfirmedReadsAskTheOthersAndWaitForTheEpoch) {
+  Agree(a_, b_);
+  EXPECT_TRUE(a_.space->NewViewConfirmed(kShort).ok());
+  EXPECT_EQ(a_.committer.confirms.load(), 1u);
+  EXPECT_EQ(b_.space->NewViewConfirmed(kShort).status().reason(), Reason::NOT_PRIMARY);
+  a_.Follow();
+  b_.Lead(Epoch(2));
+  EXPECT_EQ(b_.space->NewViewConfirmed(kShort).status().reason(), Reason::TOO_STALE);
+  Agree(b_, a_);
+  EXPECT_TRUE(b_.space->NewViewConfirmed(kShort).ok());
+}
+
+TEST_F(PairTest, ACopyBelowItsCompactionFloorShowsNothing) {
+  Agree(a_, b_);
+  wal::Log::Floors floors;
+  floors.compaction = {Epoch(1), Sequence(3)};
+  ASSERT_TRUE(b_.log().SetFloors(floors).ok());
+  EXPECT_EQ(b_.space->NewView().status().reason(), Reason::RECOVERING);
+  auto reply = Write(a_, "x", At(v1::DURABILITY_LOCAL));
+  ASSERT_TRUE(reply->Get().ok());
+  Agree(a_, b_);
+  EXPECT_TRUE(Shows(*b_.space, "x"));
+}
+
+TEST_F(PairTest, CatchesUpThroughASmallTail) {
+  Agree(a_, b_);
+  b_.Stop();
+  b_.Boot(nullptr);
+  b_.node->environment.tail_bytes_max = 40'000;
+  b_.space = *Space::CreateCopy(b_.node->environment, "notes", a_.space->incarnation());
+  for (int i = 0; i < 300; ++i) {
+    v1::Episode episode = MakeEpisode("id" + std::to_string(i), std::string(500, 'x'));
+    auto waiting = std::make_shared<Waiting<v1::RememberResponse>>();
+    a_.space->Remember(episode, At(v1::DURABILITY_LOCAL), waiting->done());
+    ASSERT_TRUE(waiting->Get().ok());
+  }
+  Agree(a_, b_);
+  EXPECT_TRUE(Shows(*b_.space, "id299"));
+  EXPECT_LE(b_.node->environment.tails->used(), 40'000u);
+  EXPECT_EQ(b_.space->GetStatus()->episodes(), 300u);
+}
+
+TEST_F(PairTest, WhatIsNotCommittedIsBounded) {
+  Agree(a_, b_);
+  a_.Stop();
+  a_.Boot(nullptr);
+  a_.node->environment.tail_bytes_max = 20'000;
+  a_.space = *Space::CreateFirst(a_.node->environment, "notes", SmallVectors(),
+                                 env::MakeIncarnation(env::SystemEntropy()), Epoch(1),
+                                 EpochStartPayload(a_.node->environment, Epoch(1), {}));
+  Status status;
+  for (int i = 0; i < 200 && status.ok(); ++i) {
+    status = Write(a_, "id" + std::to_string(i), At(v1::DURABILITY_LOCAL))->Get().status();
+  }
+  EXPECT_EQ(status.reason(), Reason::OVERLOADED);
+  EXPECT_NE(status.ToString().find("replicas remove"), std::string::npos) << status.ToString();
+  a_.space->CommitThrough(a_.log().end(), a_.log().end(), 2);
+  ASSERT_TRUE(a_.space->WaitIndexed(kLong));
+  EXPECT_TRUE(Write(a_, "more", At(v1::DURABILITY_LOCAL))->Get().ok());
+}
+
+TEST_F(PairTest, OpensAsOneThatFollowsAtWhatWasCommitted) {
+  Agree(a_, b_);
+  ASSERT_TRUE(Write(a_, "x", At(v1::DURABILITY_LOCAL))->Get().ok());
+  Agree(a_, b_);
+  ASSERT_TRUE(Write(a_, "y", At(v1::DURABILITY_LOCAL))->Get().ok());
+  ASSERT_TRUE(a_.space->Close().ok());
+  a_.space = *Space::Open(a_.node->environment, "notes");
+  EXPECT_EQ(Write(a_, "z", {})->Get().status().reason(), Reason::NOT_PRIMARY);
+  EXPECT_TRUE(Shows(*a_.space, "x"));
+  EXPECT_FALSE(Shows(*a_.space, "y"));
+  EXPECT_EQ(a_.space->visible().sequence, Sequence(3));
+  a_.Lead(Epoch(2));
+  Agree(a_, b_);
+  EXPECT_TRUE(Shows(*b_.space, "y"));
+}
+
+TEST(Copies, AreMadeMovedAndRemovedByTheRegistry) {
+  PairCopy a;
+  auto registry = *Registry::Start(a.node->environment, {});
+  const Incarnation incarnation = env::MakeIncarnation(env::SystemEntropy());
+  auto copy = registry->CreateCopy("notes", incarnation);
+  ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+  EXPECT_EQ((*copy)->incarnation(), incarnation);
+  EXPECT_EQ(registry->CreateCopy("notes", incarnation).status().reason(), Reason::SPACE_EXISTS);
+  auto away = registry->MoveAway("notes");
+  ASSERT_TRUE(away.ok()) << away.status().ToString();
+  EXPECT_EQ(*away, "/data/foreign/notes-" + FormatBase32(incarnation.bytes, false));
+  EXPECT_TRUE(*a.node->fs->Exists(*away + "/space.meta"));
+  EXPECT_FALSE(registry->Exists("notes"));
+  EXPECT_EQ((*copy)->NewView().status().reason(), Reason::SHUTTING_DOWN);
+  *copy = nullptr;
+  ASSERT_TRUE(registry->CreateCopy("notes", incarnation).ok());
+  away = registry->MoveAway("notes");
+  ASSERT_TRUE(away.ok());
+  EXPECT_TRUE(away->ends_with("-2")) << *away;
+  ASSERT_TRUE(registry
+                  ->CreateFirst("notes", SmallVectors(), incarnation, Epoch(256),
+                                EpochStartPayload(a.node->environment, Epoch(256), {}))
+                  .ok());
+  EXPECT_EQ((*registry->Get("notes"))->log().epoch(), Epoch(256));
+  EXPECT_TRUE(registry->Remove("notes").ok());
+  EXPECT_EQ(registry->Get("notes").status().reason(), Reason::SPACE_NOT_FOUND);
+  EXPECT_EQ(registry->Remove("notes").reason(), Reason::SPACE_NOT_FOUND);
+  EXPECT_TRUE(registry->CloseAll().ok());
+}
+
+}  // namespace
+}  // namespace engram::space
