@@ -54,6 +54,23 @@ struct Knock {
   pb::GetStatusResponse response;
 };
 
+// gRPC's threads for callbacks end with the last channel or server that uses them; if one of these
+// threads itself lets go of that last one, gRPC 1.51 aborts. So one channel, to nowhere, stays for
+// ever: its only call fails at once and has taken part in them.
+void KeepCallbackThreads() {
+  struct Nowhere {
+    std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel("", nullptr, {});
+    Knock knock{channel};
+  };
+  static Nowhere* const nowhere = [] {
+    auto* made = new Nowhere();
+    made->knock.stub->async()->GetStatus(&made->knock.context, &made->knock.request,
+                                         &made->knock.response, [](const grpc::Status&) {});
+    return made;
+  }();
+  (void)nowhere;
+}
+
 class GrpcTransport : public runtime::Transport, private WireEvents {
  public:
   explicit GrpcTransport(GrpcTransportOptions options)
@@ -138,6 +155,7 @@ class GrpcTransport : public runtime::Transport, private WireEvents {
 Status GrpcTransport::Start(runtime::TransportListener& listener) {
   RETURN_IF_ERROR(CheckConfiguration(local_));
   QuietLibraries();
+  KeepCallbackThreads();
   {
     MutexLock lock(mutex_);
     ENGRAM_CHECK(!started_);

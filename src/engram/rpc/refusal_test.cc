@@ -101,6 +101,20 @@ TEST(RefusalTest, ACopiedDirectoryOfAThirdNode) {
   EXPECT_TRUE(cluster.transports[0]->peer(1).connected);
 }
 
+TEST(RefusalTest, ACopiedDirectoryIsSeenByWhoIsDialledToo) {
+  Cluster cluster(3);
+  GrpcTransportOptions one = cluster.Options(0), two = cluster.Options(1);
+  two.id = one.id;
+  cluster.Start(2);
+  cluster.Start(0, one);
+  ASSERT_TRUE(cluster.AwaitUp(2, 1));
+  cluster.Start(1, two);
+  EXPECT_TRUE(Becomes([&] {
+    return cluster.transports[2]->peer(1).why.message().find("copy") != std::string::npos;
+  }));
+  EXPECT_TRUE(cluster.transports[2]->peer(0).connected);
+}
+
 TEST(RefusalTest, AListThatCannotWorkIsRefusedAtStart) {
   Cluster cluster(2);
   GrpcTransportOptions options = cluster.Options(0);

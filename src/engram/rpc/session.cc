@@ -113,11 +113,11 @@ Status Session::TakeGuest(const WirePtr& wire, const Guest& guest, Instant now) 
                                              "nodes than " +
                                              context_.local.name() + ", and dialled.")
         .Expected("the same list, in the same order, on every node");
+  RETURN_IF_ERROR(context_.admit(place_, guest.identity.id));
   if (stage_ == Stage::kWaiting || nonce_ != guest.nonce) {
     if (stage_ != Stage::kWaiting) DropWires(TimedOut("The node " + name() + " dialled anew."));
     BeginShaking(guest.nonce, now);
   }
-  RETURN_IF_ERROR(context_.admit(place_, guest.identity.id));
   Shake& shake = shakes_[static_cast<int>(guest.lane)];
   if (shake.wire != nullptr)
     return Status(Reason::INVALID_REQUEST, "A second stream for a lane that has one.");
