@@ -25,10 +25,14 @@ function(engram_module name)
   set_tests_properties(link.${name} PROPERTIES LABELS "lint")
 
   if(tests)
+    set(test_seconds 600)
+    if(ENGRAM_SANITIZE)
+      set(test_seconds 1800)  # the thread sanitizer takes ten times as long
+    endif()
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE engram_${name} ${M_TEST_LINK} GTest::gmock_main)
     target_compile_definitions(${name}_test PRIVATE ENGRAM_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
-      PROPERTIES LABELS unit TIMEOUT 600)
+      PROPERTIES LABELS unit TIMEOUT ${test_seconds})
   endif()
 endfunction()

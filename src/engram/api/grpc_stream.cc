@@ -33,6 +33,9 @@ class RememberStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::By
 
   void OnDone() override {
     door_.streams.fetch_sub(1);
+    {
+      MutexLock lock(mutex_);  // whoever called Finish may still be on its way out of it
+    }
     delete this;
   }
 
