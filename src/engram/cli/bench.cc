@@ -19,6 +19,7 @@ constexpr Bench kBenches[] = {
     {"recall", "exact scan against memory bandwidth; recall through gRPC", BenchRecall},
     {"index", "the catalog against bare SQLite", BenchIndex},
     {"restart", "kill -9 with many entries, until ready again", BenchRestart},
+    {"replicate", "a pair: replicated writes, lag, catch-up, promotion", BenchReplicate},
     {"spaces", "many spaces on disk: start and memory", BenchSpaces},
 };
 

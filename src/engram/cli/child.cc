@@ -1,5 +1,6 @@
 #include "engram/cli/child.h"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -63,6 +64,17 @@ Addresses FreeAddresses() {
   return {Local(FreePort(0)), Local(FreePort(0)), Local(FreePort(0))};
 }
 
+std::vector<std::string> FreePorts(size_t count) {
+  std::vector<std::string> addresses;
+  while (addresses.size() < count) {
+    const std::string address = Local(FreePort(0));
+    if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) {
+      addresses.push_back(address);
+    }
+  }
+  return addresses;
+}
+
 Result<ServerProcess> ServerProcess::Start(const std::string& program, const std::string& data_dir,
                                            const Addresses& addresses, const std::string& log_file,
                                            const std::vector<std::string>& more_arguments) {
@@ -70,6 +82,20 @@ Result<ServerProcess> ServerProcess::Start(const std::string& program, const std
                                         "--grpc", addresses.grpc, "--http",     addresses.http,
                                         "--ops",  addresses.ops};
   arguments.insert(arguments.end(), more_arguments.begin(), more_arguments.end());
+  return Spawn(std::move(arguments), addresses, log_file);
+}
+
+Result<ServerProcess> ServerProcess::StartWithConfig(const std::string& program,
+                                                     const std::string& config,
+                                                     const Addresses& addresses,
+                                                     const std::string& log_file) {
+  return Spawn({program, "serve", "--config", config}, addresses, log_file);
+}
+
+Result<ServerProcess> ServerProcess::Spawn(std::vector<std::string> arguments,
+                                           const Addresses& addresses,
+                                           const std::string& log_file) {
+  const std::string program = arguments.front();
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);

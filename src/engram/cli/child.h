@@ -17,6 +17,8 @@ struct Addresses {
 };
 // The default ports when they are free, else three that the system gives.
 Addresses FreeAddresses();
+// So many addresses of loopback that are free now, all different.
+std::vector<std::string> FreePorts(size_t count);
 
 class ServerProcess {
  public:
@@ -24,6 +26,11 @@ class ServerProcess {
   static Result<ServerProcess> Start(const std::string& program, const std::string& data_dir,
                                      const Addresses& addresses, const std::string& log_file,
                                      const std::vector<std::string>& more_arguments = {});
+  // Starts `program serve --config <config>`, which says the directory and these addresses.
+  static Result<ServerProcess> StartWithConfig(const std::string& program,
+                                               const std::string& config,
+                                               const Addresses& addresses,
+                                               const std::string& log_file);
   ServerProcess(ServerProcess&& other) noexcept;
   ServerProcess& operator=(ServerProcess&& other) noexcept;
   ~ServerProcess();  // kill -9, unless released
@@ -39,6 +46,8 @@ class ServerProcess {
 
  private:
   ServerProcess(pid_t pid, Addresses addresses) : pid_(pid), addresses_(std::move(addresses)) {}
+  static Result<ServerProcess> Spawn(std::vector<std::string> arguments, const Addresses& addresses,
+                                     const std::string& log_file);
   bool Ended();
 
   pid_t pid_ = -1;

@@ -1,9 +1,12 @@
 #include "engram/cli/client.h"
 
+#include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include <grpcpp/grpcpp.h>
 
+#include "engram/admin/v1/admin.grpc.pb.h"
 #include "engram/api/errors.h"
 #include "engram/v1/service.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -12,6 +15,8 @@ namespace engram::cli {
 namespace {
 
 constexpr int kMessageBytes = 20 << 20;
+constexpr env::Duration kBriefly = std::chrono::seconds(2);
+constexpr env::Duration kPause = std::chrono::milliseconds(100);
 
 Status Unreachable(const std::string& servers, const std::string& why) {
   return Status(Reason::CONNECTION_TIMEOUT, "No answer from " + servers + ": " + why + ".")
@@ -36,6 +41,34 @@ Status FromGrpc(const grpc::Status& status, const std::string& servers) {
 bool NeverConnected(const grpc::Status& status) {
   return status.error_code() == grpc::StatusCode::UNAVAILABLE &&
          status.error_message().starts_with("failed to connect");
+}
+
+// How long a refused call is asked again, in all.
+env::Duration Patience(const Status& status, env::Duration timeout) {
+  switch (status.reason()) {
+    case Reason::RECOVERING:
+      return timeout;
+    case Reason::NO_PRIMARY:
+    case Reason::NOT_ENOUGH_IN_SYNC:
+    case Reason::SHUTTING_DOWN:
+      return std::min(kBriefly, timeout);
+    default:
+      return env::Duration::zero();
+  }
+}
+
+std::string PrimaryOf(const Status& status) {
+  if (status.reason() != Reason::NOT_PRIMARY) return "";
+  const auto it = status.metadata().find("primary_grpc");
+  return it == status.metadata().end() ? "" : it->second;
+}
+
+template <class Request>
+bool HasKey(const Request& request) {
+  if constexpr (requires { request.options().idempotency_key(); }) {
+    return !request.options().idempotency_key().empty();
+  }
+  return false;
 }
 
 std::vector<std::string> Split(const std::string& list) {
@@ -75,34 +108,80 @@ struct Client::Impl {
     }
     return status;
   }
+
+  void Add(const std::string& address) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMessageBytes);
+    arguments.SetMaxSendMessageSize(kMessageBytes);
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
+    addresses.push_back(address);
+    channels.push_back(
+        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+  }
+
+  void TurnTo(const std::string& address) {
+    const auto known = std::find(addresses.begin(), addresses.end(), address);
+    current = static_cast<size_t>(known - addresses.begin());
+    if (known == addresses.end()) Add(address);
+  }
+
+  // Try, and again as the answer advises. `call` takes a channel, a context and the response.
+  template <class Response, class Call>
+  Result<Response> Ask(bool keyed, Call call) {
+    const env::Instant begun = env::SystemClock().Now();
+    bool followed = false, repeated = false;
+    while (true) {
+      Response response;
+      const grpc::Status answer = Try([&](const auto& channel, grpc::ClientContext* context) {
+        return call(channel, context, &response);
+      });
+      if (answer.ok()) return response;
+      const Status status = FromGrpc(answer, options.servers);
+      const std::string primary = PrimaryOf(status);
+      if (!primary.empty() && !followed) {
+        followed = true;
+        TurnTo(primary);
+        if (options.said) options.said(status.message() + " Sent to " + primary + ".");
+        continue;
+      }
+      if (status.reason() == Reason::COMMIT_UNKNOWN && keyed && !repeated) {
+        repeated = true;
+        continue;
+      }
+      const env::Duration waited = env::SystemClock().Now() - begun;
+      if (waited + kPause > Patience(status, options.timeout)) return status;
+      current = (current + 1) % channels.size();
+      std::this_thread::sleep_for(kPause);
+    }
+  }
 };
 
 Client::Client(ClientOptions options) : impl_(new Impl{std::move(options), {}, {}, 0}) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMessageBytes);
-  arguments.SetMaxSendMessageSize(kMessageBytes);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
-  impl_->addresses = Split(impl_->options.servers);
-  for (const std::string& address : impl_->addresses) {
-    impl_->channels.push_back(
-        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
-  }
+  for (const std::string& address : Split(impl_->options.servers)) impl_->Add(address);
 }
 
 Client::~Client() = default;
 
-#define ENGRAM_CALL(Name, Request, Response)                                                  \
-  Result<v1::Response> Client::Name(const v1::Request& request) {                             \
-    v1::Response response;                                                                    \
-    grpc::Status status = impl_->Try([&](const auto& channel, grpc::ClientContext* context) { \
-      return v1::EngramService::NewStub(channel)->Name(context, request, &response);          \
-    });                                                                                       \
-    if (!status.ok()) return FromGrpc(status, impl_->options.servers);                        \
-    return response;                                                                          \
+#define ENGRAM_CALL(Name, Request, Response)                                               \
+  Result<v1::Response> Client::Name(const v1::Request& request) {                          \
+    return impl_->Ask<v1::Response>(                                                       \
+        HasKey(request), [&](const auto& channel, auto* context, v1::Response* response) { \
+          return v1::EngramService::NewStub(channel)->Name(context, request, response);    \
+        });                                                                                \
   }
 ENGRAM_CLIENT_CALLS
+#undef ENGRAM_CALL
+
+#define ENGRAM_CALL(Name, Request, Response)                                                  \
+  Result<admin::v1::Response> Client::Name(const admin::v1::Request& request) {               \
+    return impl_->Ask<admin::v1::Response>(                                                   \
+        false, [&](const auto& channel, auto* context, admin::v1::Response* response) {       \
+          return admin::v1::AdminService::NewStub(channel)->Name(context, request, response); \
+        });                                                                                   \
+  }
+ENGRAM_ADMIN_CLIENT_CALLS
 #undef ENGRAM_CALL
 
 Result<bool> Client::Serving(const std::string& service) {

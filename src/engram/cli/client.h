@@ -1,12 +1,19 @@
 // The command's connection to a server: one blocking call after another, over gRPC. Not
 // thread-safe. Errors come back as the server's own Status (reason and text of four parts); a
 // server that cannot be reached is CONNECTION_TIMEOUT with what to try.
+//
+// A refusal that was decided before anything was written is dealt with here: NOT_PRIMARY is
+// followed once, to the address that it names; NO_PRIMARY, NOT_ENOUGH_IN_SYNC and SHUTTING_DOWN are
+// asked again for two seconds, RECOVERING until the timeout, at the next server of the list. A
+// write with a key whose outcome is not known is repeated once, with its key.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "engram/admin/v1/admin.pb.h"
 #include "engram/base/status.h"
 #include "engram/env/clock.h"
 #include "engram/v1/service.pb.h"
@@ -16,6 +23,7 @@ namespace engram::cli {
 struct ClientOptions {
   std::string servers = "127.0.0.1:50051";  // host:port[,host:port …], tried in order
   env::Duration timeout = std::chrono::seconds(10);
+  std::function<void(const std::string&)> said = {};  // gets what was done about a refusal
 };
 
 class Client {
@@ -40,6 +48,19 @@ class Client {
   ENGRAM_CALL(DeleteSpace, DeleteSpaceRequest, DeleteSpaceResponse)       \
   ENGRAM_CALL(Introspect, IntrospectRequest, IntrospectResponse)
   ENGRAM_CLIENT_CALLS
+#undef ENGRAM_CALL
+
+#define ENGRAM_CALL(Name, Request, Response) \
+  Result<admin::v1::Response> Name(const admin::v1::Request& request);
+#define ENGRAM_ADMIN_CLIENT_CALLS                                            \
+  ENGRAM_CALL(GetCluster, GetClusterRequest, GetClusterResponse)             \
+  ENGRAM_CALL(Promote, PromoteRequest, PromoteResponse)                      \
+  ENGRAM_CALL(RemoveReplica, RemoveReplicaRequest, PromoteResponse)          \
+  ENGRAM_CALL(Explain, ExplainRequest, ExplainResponse)                      \
+  ENGRAM_CALL(ListQuarantine, ListQuarantineRequest, ListQuarantineResponse) \
+  ENGRAM_CALL(ShowQuarantine, ShowQuarantineRequest, ShowQuarantineResponse) \
+  ENGRAM_CALL(ReplayQuarantine, ReplayQuarantineRequest, ReplayQuarantineResponse)
+  ENGRAM_ADMIN_CLIENT_CALLS
 #undef ENGRAM_CALL
 
   // grpc.health.v1: true when the service is SERVING; `service` "" is readiness.

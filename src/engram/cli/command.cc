@@ -17,6 +17,7 @@ Client& Context::client() {
     if (Result<env::Duration> limit = server::ParseDuration(timeout); limit.ok()) {
       options.timeout = *limit;
     }
+    options.said = [](const std::string& text) { Note(text); };
     client_ = std::make_unique<Client>(std::move(options));
   }
   return *client_;

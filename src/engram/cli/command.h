@@ -59,6 +59,10 @@ std::string DetailText(const v1::Memory& memory);
 
 // One function a command; engram_main.cc calls them in the order of the help.
 void AddServe(CLI::App* app, Context* context);
+void AddReplicas(CLI::App* app, Context* context);
+void AddPromote(CLI::App* app, Context* context);
+void AddCluster(CLI::App* app, Context* context);
+void AddQuarantine(CLI::App* app, Context* context);
 void AddHealth(CLI::App* app, Context* context);
 void AddStatus(CLI::App* app, Context* context);
 void AddRemember(CLI::App* app, Context* context);

@@ -8,8 +8,8 @@
 #include <CLI/CLI.hpp>
 
 #include "engram/cli/command.h"
-#include "engram/cli/import_debian.h"
-#include "engram/cli/import_git.h"
+#include "engram/cli/demo_pair.h"
+#include "engram/cli/importer.h"
 #include "engram/wal/tool.h"
 
 namespace engram::cli {
@@ -33,7 +33,7 @@ std::string Rate(uint64_t count, env::Duration took) {
 Result<int> Demo::Run() {
   RETURN_IF_ERROR(Prepare());
   RETURN_IF_ERROR(Import());
-  RETURN_IF_ERROR(RecallAll());
+  RETURN_IF_ERROR(Recall());
   RETURN_IF_ERROR(KillDuringImport());
   RETURN_IF_ERROR(Restart());
   RETURN_IF_ERROR(Compare());
@@ -70,56 +70,15 @@ Status Demo::MakeSpace(const std::string& id) {
   return client_->CreateSpace(request).status();
 }
 
-// A prefix makes other ids, so that a second import is new to the server.
-Demo::Source Demo::Changelogs(const std::string& id_prefix) {
-  return [this, id_prefix](const Sink& sink) {
-    uint64_t left = options_.limit == 0 ? UINT64_MAX : options_.limit;
-    return ReadDebianChangelogs(options_.docs,
-                                [&](v1::Episode episode) {
-                                  if (left == 0) return OkStatus();
-                                  --left;
-                                  episode.set_id(id_prefix + episode.id());
-                                  return sink(std::move(episode));
-                                })
-        .status();
-  };
-}
-
-Demo::Source Demo::Commits(const std::string& id_prefix) {
-  return [this, id_prefix](const Sink& sink) {
-    return ReadGitHistory(options_.repository,
-                          [&](v1::Episode episode) {
-                            episode.set_id(id_prefix + episode.id());
-                            return sink(std::move(episode));
-                          })
-        .status();
-  };
-}
-
-Status Demo::ImportInto(const std::string& space, const std::string& unit, const Source& source,
-                        uint64_t* stored) {
-  Progress progress(unit, 0);
-  ImporterOptions options;
-  options.progress = &progress;
-  options.acknowledged = [this, space](const v1::Episode& sent, const std::string& id) {
-    ledger_.Add(space, id, sent);
-  };
-  Importer importer(*client_, space, options);
-  RETURN_IF_ERROR(
-      source([&importer](v1::Episode episode) { return importer.Add(std::move(episode)); }));
-  RETURN_IF_ERROR(importer.Flush());
-  *stored = importer.totals().stored();
-  if (StderrIsTerminal()) std::fprintf(stderr, "\r\033[K");
-  return importer.first_refusal();
-}
-
 Status Demo::Import() {
   const env::Instant start = Now();
   uint64_t commits = 0;
-  if (std::filesystem::is_directory(options_.docs)) {
-    RETURN_IF_ERROR(ImportInto("changelogs", "changelog entries", Changelogs(""), &changelogs_));
+  if (input_.has_changelogs()) {
+    RETURN_IF_ERROR(DemoInput::ImportInto(*client_, "changelogs", "changelog entries",
+                                          input_.Changelogs(""), &ledger_, &changelogs_));
   }
-  RETURN_IF_ERROR(ImportInto("git", "commits", Commits(""), &commits));
+  RETURN_IF_ERROR(
+      DemoInput::ImportInto(*client_, "git", "commits", input_.Commits(""), &ledger_, &commits));
   if (changelogs_ == 0) main_space_ = "git";
   const env::Duration took = Now() - start;
   report_.Row("import",
@@ -132,7 +91,8 @@ Status Demo::KillDuringImport() {
   const uint64_t before = ledger_.size();
   std::atomic<uint64_t> acknowledged{0};
   Status outcome;
-  const Source source = changelogs_ > 0 ? Changelogs("again:") : Commits("again:");
+  const DemoInput::Source source =
+      changelogs_ > 0 ? input_.Changelogs("again:") : input_.Commits("again:");
   std::thread importing([&] {
     ImporterOptions options;
     options.batch = 100;
@@ -170,6 +130,17 @@ Status Demo::Compare() {
   return OkStatus();
 }
 
+Status Demo::Recall() {
+  questions_.emplace(report_, main_space_);
+  return questions_->Ask(*client_, "recall");
+}
+
+Status Demo::RecallAgain() {
+  ASSIGN_OR_RETURN(const bool equal, questions_->AskAgain(*client_, "recall again", ""));
+  if (!equal) ++damaged_;
+  return OkStatus();
+}
+
 Status Demo::Verify() {
   const env::Instant start = Now();
   uint64_t entries = 0;
@@ -189,7 +160,7 @@ Result<int> Demo::Finish() {
   std::printf("\n  %s %s\n  acknowledged  %14s\n  found         %14s\n  lost          %14s\n\n",
               Pad("", 12).c_str(), "         local", Grouped(account_.acknowledged).c_str(),
               Grouped(account_.found).c_str(), Grouped(account_.lost()).c_str());
-  if (options_.stop) {
+  if (options_.stop || options_.pair) {
     server_->Stop();
   } else {
     std::ofstream(options_.directory + "/server.pid") << server_->pid() << "\n";
@@ -201,21 +172,45 @@ Result<int> Demo::Finish() {
   return account_.lost() > 0 || damaged_ > 0 ? 6 : 0;
 }
 
+namespace {
+
+// Both parts have a directory of their own below.
+int RunDemo(const DemoOptions& options) {
+  std::filesystem::remove_all(options.directory);
+  if (options.one_node) {
+    DemoOptions one = options;
+    if (options.pair) one.directory += "/one";
+    const Result<int> code = Demo(one).Run();
+    if (!code.ok()) return PrintError(code.status());
+    if (*code != 0) return *code;
+  }
+  if (!options.pair) return 0;
+  const Result<int> code = PairDemo(options).Run();
+  return code.ok() ? *code : PrintError(code.status());
+}
+
+}  // namespace
+
 void AddDemo(CLI::App* app, Context* context) {
   auto options = std::make_shared<DemoOptions>();
   CLI::App* command =
-      app->add_subcommand("demo", "import, recall, kill -9, count: nothing may be lost");
+      app->add_subcommand("demo", "import, recall, kill -9, promote, count: nothing may be lost");
   command->footer("Example:\n  engram demo --data-dir /tmp/engram-demo --repository .");
   command->add_option("--data-dir", options->directory, "emptied first")->capture_default_str();
   command->add_option("--repository", options->repository, "git checkout whose history is imported")
       ->capture_default_str();
   command->add_option("--docs", options->docs, "where the changelogs are")->capture_default_str();
   command->add_option("--limit", options->limit, "changelog entries at most; 0 = all");
-  command->add_flag("--stop", options->stop, "stop the server at the end");
-  OnRun(command, context, [options](Context& c) {
+  command->add_flag("--stop", options->stop, "stop the servers at the end");
+  auto part = std::make_shared<std::string>("both");
+  command->add_option("--part", *part, "one: on one node; pair: on two; both")
+      ->check(CLI::IsMember({"one", "pair", "both"}))
+      ->capture_default_str();
+  OnRun(command, context, [options, part](Context& c) {
     options->program = c.program;
-    Result<int> code = Demo(*options).Run();
-    return code.ok() ? *code : PrintError(code.status());
+    options->one_node = *part != "pair";
+    options->pair = *part != "one";
+    return RunDemo(*options);
   });
 }
 

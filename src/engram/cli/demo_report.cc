@@ -12,12 +12,12 @@ namespace {
 constexpr size_t kNameColumns = 14, kWhatColumns = 37, kResultColumns = 32;
 }
 
-DemoReport::DemoReport() {
+DemoReport::DemoReport(const std::string& what) {
   const std::time_t now = env::SystemClock().WallNs() / 1'000'000'000;
   char date[64];
   std::tm local{};
   std::strftime(date, sizeof date, "%d %b %Y %H:%M", localtime_r(&now, &local));
-  std::printf("\nengram demo · %s · %u cores · commit %s\n\n", date,
+  std::printf("\nengram demo, %s · %s · %u cores · commit %s\n\n", what.c_str(), date,
               std::thread::hardware_concurrency(), server::BuildCommit());
 }
 

@@ -9,8 +9,8 @@ namespace engram::cli {
 
 class DemoReport {
  public:
-  // Prints the title: date, cores, commit.
-  DemoReport();
+  // Prints the title: what is shown, date, cores, commit.
+  explicit DemoReport(const std::string& what);
   // "  3  recall       <what>                <result>      2.1 ms"; an empty name continues a row.
   void Row(const std::string& name, const std::string& what, const std::string& result,
            env::Duration took);

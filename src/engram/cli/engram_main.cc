@@ -22,9 +22,10 @@ int main(int argc, char** argv) {
   app.get_formatter()->column_width(34);
   Context context;
   context.program = argv[0];
-  for (auto add : {AddServe, AddStatus, AddHealth, AddRemember, AddRecall, AddReminisce, AddGet,
-                   AddList, AddForget, AddRestore, AddSpace, AddImport, AddExport, AddWal, AddIndex,
-                   AddBench, AddDemo, AddVersion, AddDocs}) {
+  for (auto add : {AddServe,  AddStatus,   AddReplicas, AddPromote,   AddCluster, AddQuarantine,
+                   AddHealth, AddRemember, AddRecall,   AddReminisce, AddGet,     AddList,
+                   AddForget, AddRestore,  AddSpace,    AddImport,    AddExport,  AddWal,
+                   AddIndex,  AddBench,    AddDemo,     AddVersion,   AddDocs}) {
     add(&app, &context);
   }
   try {

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "engram/cli/command.h"
+#include "engram/cli/nodes.h"
 
 namespace engram::cli {
 namespace {
@@ -13,7 +14,7 @@ struct Flags {
   int count = 10;
   uint32_t context = 0;
   float no_match_below = -1, min_relevance = -1;
-  bool explain = false, fail_no_match = false;
+  bool explain = false, fail_no_match = false, from_replica = false;
 };
 
 Result<v1::RecallRequest> ToRequest(const Flags& flags, const std::string& space) {
@@ -137,6 +138,11 @@ int PrintIds(const v1::RecallResponse& reply) {
 int Run(Context& context, const Flags& flags) {
   Result<v1::RecallRequest> request = ToRequest(flags, context.space);
   if (!request.ok()) return PrintError(request.status());
+  if (flags.from_replica) {
+    Result<std::unique_ptr<Client>> replica = ClientOfReplica(context);
+    if (!replica.ok()) return PrintError(replica.status());
+    context.client_ = std::move(*replica);
+  }
   Result<v1::RecallResponse> reply = context.client().Recall(*request);
   if (!reply.ok()) return PrintError(reply.status());
   const int code = reply->no_match() && flags.fail_no_match ? 3 : 0;
@@ -174,6 +180,7 @@ void AddRecall(CLI::App* app, Context* context) {
   command->add_option("--around", flags->around, "nearer to this time is better: 2026-03");
   command->add_option("--context", flags->context, "neighbours of the session shown on each side");
   command->add_option("--at-least", flags->at_least, "token of a write that must be visible");
+  command->add_flag("--from-replica", flags->from_replica, "ask a replica of the space");
   command->add_option("--why", flags->why, "why this id is, or is not, in the result");
   command->add_option("--no-match-below", flags->no_match_below,
                       "nothing at all below this relevance");

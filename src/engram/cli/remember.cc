@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engram/cli/command.h"
+#include "engram/cli/copies_text.h"
 #include "engram/model/time.h"
 
 namespace engram::cli {
@@ -89,14 +90,12 @@ std::string WhenAsked(const std::string& when) {
   return status.ok() ? WhenText(time) : when;
 }
 
-std::string Reached(const v1::WriteResult& write) {
-  const std::string copies = std::to_string(write.durable_copies());
-  const std::string wanted = std::to_string(write.wanted_copies());
-  const char* level = write.durability() == v1::DURABILITY_REPLICATED ? "replicated"
-                      : write.durability() == v1::DURABILITY_WRITTEN  ? "written, not synced"
-                                                                      : "local";
-  if (write.wanted_copies() <= 1) return std::string(level) + ", " + copies + " copy";
-  return std::string(level) + ", " + copies + " of " + wanted + " copies";
+// Which copy is missing, asked of the node that took the write.
+std::string WhyDegraded(Context& context) {
+  v1::GetSpaceRequest request;
+  request.set_id(context.space.empty() ? "default" : context.space);
+  const Result<v1::Space> space = context.client().GetSpace(request);
+  return space.ok() ? MissingCopyText(space->status()) : "";
 }
 
 const char* OutcomeText(v1::WriteOutcome outcome) {
@@ -133,7 +132,8 @@ int Run(Context& context, const Flags& flags) {
   std::fflush(stdout);
   const std::string line =
       OutcomeText(reply->write().outcome()) + (context.space.empty() ? "default" : context.space) +
-      " · " + WhenAsked(flags.when) + " · " + Reached(reply->write()) + " · " + FormatTook(took);
+      " · " + WhenAsked(flags.when) + " · " + ReachedText(reply->write()) +
+      (reply->write().degraded() ? WhyDegraded(context) : "") + " · " + FormatTook(took);
   Note(Paint(line, reply->write().degraded() ? Colour::kYellow : Colour::kDim, true));
   return 0;
 }

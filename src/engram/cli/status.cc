@@ -4,6 +4,8 @@
 #include <CLI/CLI.hpp>
 
 #include "engram/cli/command.h"
+#include "engram/cli/copies_text.h"
+#include "engram/cluster/static_store.h"
 #include "engram/model/time.h"
 
 namespace engram::cli {
@@ -15,11 +17,20 @@ std::string UpTime(int64_t seconds) {
   return std::to_string(seconds / 3600) + " h " + std::to_string(seconds / 60 % 60) + " min";
 }
 
+std::string ModeText(const v1::NodeInfo& node) {
+  if (node.mode() != "static") return "single node";
+  return "static, " + std::to_string(node.nodes()) + (node.nodes() == 1 ? " node" : " nodes");
+}
+
 void PrintNode(const v1::NodeInfo& node) {
   const int64_t up = env::SystemClock().WallNs() / 1'000'000'000 - node.started_at().seconds();
-  std::printf("%s (%s) · engram %s · up %s · fsync %s · single node\n", node.name().c_str(),
+  std::printf("%s (%s) · engram %s · up %s · fsync %s · %s\n", node.name().c_str(),
               node.id().substr(0, 8).c_str(), node.version().c_str(), UpTime(up).c_str(),
-              node.fsync_mode().c_str());
+              node.fsync_mode().c_str(), ModeText(node).c_str());
+  if (!node.replication().empty()) {
+    std::printf("grpc %s · http %s · replication %s\n", node.grpc().c_str(), node.http().c_str(),
+                node.replication().c_str());
+  }
   std::printf("data %s · no keys: loopback only\n", node.data_dir().c_str());
   std::printf("memory %s of %s · disk %s free of %s\n\n", FormatBytes(node.memory_used()).c_str(),
               FormatBytes(node.memory_limit()).c_str(), FormatBytes(node.disk_free()).c_str(),
@@ -41,28 +52,61 @@ std::string StateText(const v1::SpaceStatus& status) {
   if (!status.state_reason().empty()) text += ": " + status.state_reason();
   const uint64_t behind = status.committed_through() - Indexed(status);
   if (behind > 0) text += ", indexing " + Grouped(behind) + " behind";
+  for (const v1::ReplicaStatus& replica : status.replicas()) {
+    if (!replica.connected()) {
+      text += ", " + replica.node() + " is away";
+    } else if (!replica.in_sync()) {
+      text += ", " + replica.node() + " is " + replica.mode();
+    }
+  }
   return text;
 }
 
 // A log that may only be read begins no epoch.
 std::string EpochText(const v1::SpaceStatus& status) {
-  return status.epoch() == 0 ? "-" : std::to_string(status.epoch());
+  return status.epoch() == 0 ? "-" : cluster::FormatEpoch(Epoch(status.epoch()));
+}
+
+// "2 of 2" in the set, as the primary knows it.
+std::string CopiesText(const v1::SpaceStatus& status) {
+  if (status.role() != "primary" || status.copies_wanted() == 0) return "-";
+  return std::to_string(status.copies_in_sync()) + " of " + std::to_string(status.copies_wanted());
+}
+
+// Of a replica, how old what it shows may be; of a primary, its slowest replica.
+std::string LagText(const v1::SpaceStatus& status) {
+  if (status.role() == "replica") {
+    return (status.connected() ? "" : "≥ ") + AgoText(status.behind());
+  }
+  const v1::ReplicaStatus* slowest = nullptr;
+  for (const v1::ReplicaStatus& replica : status.replicas()) {
+    const auto& lag = replica.lag();
+    if (slowest == nullptr || std::pair(lag.seconds(), lag.nanos()) >
+                                  std::pair(slowest->lag().seconds(), slowest->lag().nanos())) {
+      slowest = &replica;
+    }
+  }
+  if (slowest == nullptr) return "-";
+  if (!slowest->connected()) return "≥ " + AgoText(slowest->lag());
+  return slowest->lag_entries() == 0 ? "0" : AgoText(slowest->lag());
 }
 
 void PrintSpaces(const v1::IntrospectResponse& reply, size_t* good) {
-  std::printf("%s %s %s %s %s %s %s %s   %s\n", Pad("SPACE", 16).c_str(), Pad("ROLE", 8).c_str(),
-              Right("EPOCH", 6).c_str(), Right("EPISODES", 10).c_str(),
+  std::printf("%s %s %s %s %s %s %s   %s %s %s   %s\n", Pad("SPACE", 16).c_str(),
+              Pad("ROLE", 8).c_str(), Right("EPOCH", 6).c_str(), Right("EPISODES", 10).c_str(),
               Right("LOG END", 10).c_str(), Right("COMMITTED", 10).c_str(),
-              Right("INDEXED", 10).c_str(), Right("LOG", 9).c_str(), "STATE");
+              Right("INDEXED", 10).c_str(), Pad("COPIES", 8).c_str(), Pad("LAG", 9).c_str(),
+              Right("LOG", 9).c_str(), "STATE");
   for (const v1::Space& space : reply.spaces()) {
     const v1::SpaceStatus& s = space.status();
     if (s.state() == "ok") ++*good;
-    std::printf("%s %s %s %s %s %s %s %s   %s\n", Pad(space.id(), 16).c_str(),
+    std::printf("%s %s %s %s %s %s %s   %s %s %s   %s\n", Pad(space.id(), 16).c_str(),
                 Pad(s.role(), 8).c_str(), Right(EpochText(s), 6).c_str(),
                 Right(Grouped(s.episodes()), 10).c_str(), Right(Grouped(s.log_end()), 10).c_str(),
                 Right(Grouped(s.committed_through()), 10).c_str(),
-                Right(Grouped(Indexed(s)), 10).c_str(),
-                Right(FormatBytes(s.log_bytes()), 9).c_str(), StateText(s).c_str());
+                Right(Grouped(Indexed(s)), 10).c_str(), Pad(CopiesText(s), 8).c_str(),
+                Pad(LagText(s), 9).c_str(), Right(FormatBytes(s.log_bytes()), 9).c_str(),
+                StateText(s).c_str());
   }
 }
 

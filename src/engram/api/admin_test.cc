@@ -1,0 +1,289 @@
+// Admin over a replication that says what the test wants: who may ask, what is refused, how a state
+// and a report become messages, words and JSON. The real replication has its own tests.
+#include "engram/api/admin.h"
+
+#include <future>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engram/api/json.h"
+#include "engram/api/replica_state.h"
+#include "engram/api/request_checks.h"
+#include "engram/api/test_kit.h"
+#include "engram/cluster/static_store.h"
+#include "engram/runtime/replication.h"
+
+namespace engram::api {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+replication::Member MemberOf(const std::string& node) {
+  return {.node = node, .incarnation = {}, .id = {}};
+}
+
+// n1 leads `default`, n2 follows; told what to answer to a promotion.
+class TwoNodes : public runtime::Replication {
+ public:
+  TwoNodes() {
+    options_.nodes = {{"n1", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4"},
+                      {"n2", "127.0.0.1:5", "127.0.0.1:6", "127.0.0.1:7", "127.0.0.1:8"}};
+    state.space = "default";
+    state.role = cluster::Role::kPrimary;
+    state.primary = "n1";
+    state.epoch = state.promised = cluster::MakeEpoch(3, 0);
+    state.log_end = state.durable = state.commit = Sequence(41880);
+    state.copies_in_sync = state.copies_wanted = state.min_in_sync = 2;
+    state.serving = state.writes_local = state.writes_replicated = true;
+    state.record.emplace();
+    state.record->epoch = state.epoch;
+    state.record->primary = MemberOf("n1");
+    state.record->in_sync = {MemberOf("n1"), MemberOf("n2")};
+    runtime::ReplicaState replica;
+    replica.node = "n2";
+    replica.connected = replica.joined = replica.in_set = true;
+    replica.lag.status = replication::ReplicaStatus::kHealthy;
+    replica.mode = "streaming";
+    replica.durable = Sequence(41880);
+    state.replicas = {replica};
+    state.history = {"12:40:07  epoch 3.1 began"};
+  }
+
+  const runtime::ReplicationOptions& options() const override { return options_; }
+  api::Nodes Nodes() const override {
+    runtime::PeerState peer;
+    peer.connected = connected;
+    peer.why = connected ? OkStatus() : Status(Reason::CONNECTION_TIMEOUT, "connection refused");
+    return {{options_.nodes[0], {}}, {options_.nodes[1], peer}};
+  }
+  std::vector<runtime::SpaceState> Spaces() override { return {state}; }
+  Result<runtime::SpaceState> StateOf(const std::string& space) override {
+    if (space == state.space) return state;
+    return Status(Reason::SPACE_NOT_FOUND, "There is no space '" + space + "'.");
+  }
+  void Promote(const runtime::PromoteCommand& command,
+               std::function<void(Result<cluster::PromotionReport>)> done) override {
+    commands.push_back(command);
+    done(report);
+  }
+  Result<std::shared_ptr<space::Space>> CreateSpace(const std::string&,
+                                                    const v1::SpaceSettings&) override {
+    return Status(Reason::NOT_ENOUGH_IN_SYNC, "n2 is silent.");
+  }
+  Result<v1::DeleteSpaceResponse> DeleteSpace(const std::string&) override {
+    return v1::DeleteSpaceResponse();
+  }
+  Result<std::vector<runtime::QuarantineInfo>> ListQuarantine(const std::string& space) override {
+    return std::vector<runtime::QuarantineInfo>{{.space = space,
+                                                 .file = "f",
+                                                 .epoch = Epoch(769),
+                                                 .first = Sequence(7),
+                                                 .last = Sequence(9),
+                                                 .bytes = 300,
+                                                 .entries = 3,
+                                                 .replayed = false}};
+  }
+  Result<std::vector<runtime::QuarantineEntry>> ShowQuarantine(const std::string&,
+                                                               const std::string& file) override {
+    return std::vector<runtime::QuarantineEntry>{{.sequence = Sequence(7),
+                                                  .epoch = Epoch(769),
+                                                  .memory_id = "m",
+                                                  .kind = "stored",
+                                                  .content = "of " + file,
+                                                  .replayed = false}};
+  }
+  Result<uint64_t> ReplayQuarantine(const std::string&, const std::string&) override {
+    return uint64_t{3};
+  }
+  void Stop() override {}
+
+  runtime::SpaceState state;
+  bool connected = true;
+  cluster::PromotionReport report;
+  std::vector<runtime::PromoteCommand> commands;
+
+ private:
+  runtime::ReplicationOptions options_;
+};
+
+class AdminTest : public testing::Test {
+ protected:
+  template <class Request, class Response>
+  Result<Response> Call(void (Admin::*call)(const CallContext&, Request, Reply<Response>),
+                        Request request, bool loopback = true) {
+    CallContext context = node_.Context();
+    context.principal.loopback = loopback;
+    auto promise = std::make_shared<std::promise<Result<Response>>>();
+    (admin_.get()->*call)(context, std::move(request), [promise](Result<Response> result) {
+      promise->set_value(std::move(result));
+    });
+    return promise->get_future().get();
+  }
+  template <class Response>
+  static Reason ReasonOf(const Result<Response>& result) {
+    EXPECT_FALSE(result.ok());
+    return result.ok() ? Reason::IO : result.status().reason();
+  }
+
+  TestNode node_;
+  TwoNodes two_;
+  std::unique_ptr<Admin> admin_ = Admin::Make(node_.node(), &two_);
+};
+
+TEST_F(AdminTest, ShowsNodesAndSpaces) {
+  const auto shown = Call(&Admin::GetCluster, admin_v1::GetClusterRequest());
+  ASSERT_TRUE(shown.ok()) << shown.status().ToString();
+  EXPECT_EQ(shown->mode(), "static");
+  ASSERT_EQ(shown->nodes_size(), 2);
+  EXPECT_TRUE(shown->nodes(0).me());
+  EXPECT_EQ(shown->nodes(1).grpc(), "127.0.0.1:5");
+  ASSERT_EQ(shown->spaces_size(), 1);
+  EXPECT_EQ(shown->spaces(0).epoch(), 769u);
+  EXPECT_THAT(shown->spaces(0).record().in_sync(), ElementsAre("n1", "n2"));
+  EXPECT_EQ(shown->spaces(0).replicas(0).status(), 3);
+  EXPECT_THAT(MessageToJson(*shown), HasSubstr(R"("space":"default","role":"primary")"));
+  admin_v1::GetClusterRequest other;
+  other.set_memory_space_id("other");
+  EXPECT_EQ(ReasonOf(Call(&Admin::GetCluster, other)), Reason::SPACE_NOT_FOUND);
+}
+
+TEST_F(AdminTest, TakesNoCallsFromOtherMachines) {
+  EXPECT_EQ(ReasonOf(Call(&Admin::GetCluster, {}, false)), Reason::PERMISSION_DENIED);
+  EXPECT_EQ(ReasonOf(Call(&Admin::Promote, {}, false)), Reason::PERMISSION_DENIED);
+  EXPECT_EQ(ReasonOf(Call(&Admin::ReplayQuarantine, {}, false)), Reason::PERMISSION_DENIED);
+  EXPECT_TRUE(two_.commands.empty());
+}
+
+TEST_F(AdminTest, ASingleNodeShowsItselfAndRefusesTheRest) {
+  admin_ = Admin::Make(node_.node(), nullptr);
+  const auto shown = Call(&Admin::GetCluster, admin_v1::GetClusterRequest());
+  ASSERT_TRUE(shown.ok()) << shown.status().ToString();
+  EXPECT_EQ(shown->mode(), "single");
+  ASSERT_EQ(shown->spaces_size(), 1);
+  EXPECT_TRUE(shown->spaces(0).writes_local());
+  EXPECT_EQ(ReasonOf(Call(&Admin::Promote, {})), Reason::CONFIGURATION);
+  EXPECT_EQ(ReasonOf(Call(&Admin::ListQuarantine, {})), Reason::CONFIGURATION);
+}
+
+TEST_F(AdminTest, PromotesAndReports) {
+  two_.report.done = two_.report.lossless = true;
+  two_.report.epoch = cluster::MakeEpoch(4, 0);
+  two_.report.votes = two_.report.votes_needed = 2;
+  two_.report.nodes.resize(2);
+  two_.report.nodes[1].answered = true;
+  two_.report.nodes[1].end = {Epoch(769), Sequence(41880)};
+  admin_v1::PromoteRequest request;
+  request.set_node("n1");
+  request.set_primary_is_stopped("n2");
+  request.set_dry_run(true);
+  const auto report = Call(&Admin::Promote, request);
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_TRUE(report->done());
+  EXPECT_EQ(report->epoch(), 1025u);
+  EXPECT_EQ(report->epoch_before(), 769u);
+  EXPECT_EQ(report->primary_before(), "n1");
+  EXPECT_EQ(report->nodes(1).end().sequence(), 41880u);
+  ASSERT_EQ(two_.commands.size(), 1u);
+  EXPECT_EQ(two_.commands[0].space, "default");
+  EXPECT_EQ(two_.commands[0].stopped, "n2");
+  EXPECT_TRUE(two_.commands[0].dry_run);
+}
+
+TEST_F(AdminTest, RefusesAPromotionThatIsNotMeant) {
+  admin_v1::PromoteRequest request;
+  request.set_node("n2");  // this is n1
+  EXPECT_EQ(ReasonOf(Call(&Admin::Promote, request)), Reason::INVALID_REQUEST);
+  request.set_node("n1");
+  request.set_primary_is_stopped("n9");
+  EXPECT_EQ(ReasonOf(Call(&Admin::Promote, request)), Reason::REPLICA_NOT_FOUND);
+  request.clear_primary_is_stopped();
+  request.set_force(true);
+  EXPECT_EQ(ReasonOf(Call(&Admin::Promote, request)), Reason::INVALID_REQUEST);
+  EXPECT_TRUE(two_.commands.empty());
+  request.set_confirm_space("default");
+  EXPECT_TRUE(Call(&Admin::Promote, request).ok());
+  EXPECT_TRUE(two_.commands.at(0).force);
+}
+
+TEST_F(AdminTest, RemovesAReplicaButNotItself) {
+  admin_v1::RemoveReplicaRequest request;
+  request.set_node("n1");
+  EXPECT_EQ(ReasonOf(Call(&Admin::RemoveReplica, request)), Reason::INVALID_REQUEST);
+  request.set_node("n9");
+  EXPECT_EQ(ReasonOf(Call(&Admin::RemoveReplica, request)), Reason::REPLICA_NOT_FOUND);
+  request.set_node("n2");
+  EXPECT_TRUE(Call(&Admin::RemoveReplica, request).ok());
+  EXPECT_EQ(two_.commands.at(0).remove, "n2");
+}
+
+TEST_F(AdminTest, ListsShowsAndReplaysQuarantines) {
+  const auto files = Call(&Admin::ListQuarantine, admin_v1::ListQuarantineRequest());
+  ASSERT_TRUE(files.ok()) << files.status().ToString();
+  ASSERT_EQ(files->files_size(), 1);
+  EXPECT_EQ(files->files(0).memory_space_id(), "default");
+  EXPECT_EQ(files->files(0).last(), 9u);
+  admin_v1::ShowQuarantineRequest show;
+  show.set_file("f");
+  EXPECT_EQ(Call(&Admin::ShowQuarantine, show)->entries(0).content(), "of f");
+  EXPECT_EQ(Call(&Admin::ReplayQuarantine, {})->written(), 3u);
+}
+
+class ExplainTest : public AdminTest {
+ protected:
+  std::vector<std::string> Words() {
+    const auto explained = Call(&Admin::Explain, admin_v1::ExplainRequest());
+    EXPECT_TRUE(explained.ok()) << explained.status().ToString();
+    return {explained->words().begin(), explained->words().end()};
+  }
+};
+
+TEST_F(ExplainTest, SaysWhoLeadsAndWhatWouldHappen) {
+  const auto words = Words();
+  EXPECT_THAT(words.front(), StartsWith("default: n1 is primary in epoch 3.1"));
+  EXPECT_THAT(words, Contains(HasSubstr("n1, n2. Replicated writes are answered when both")));
+  EXPECT_THAT(words, Contains(HasSubstr("replicated: accepted, 2 copies (need 2)")));
+  EXPECT_THAT(words, Contains(HasSubstr("writes wait for a promotion of n2 by hand")));
+  EXPECT_THAT(words, Contains(HasSubstr("engram replicas remove n2 --space default")));
+  EXPECT_THAT(words, Contains(HasSubstr("12:40:07  epoch 3.1 began")));
+}
+
+TEST_F(ExplainTest, SaysWhatIsMissing) {
+  two_.connected = false;
+  two_.state.replicas[0].connected = false;
+  two_.state.replicas[0].since_contact = std::chrono::seconds(41);
+  two_.state.writes_replicated = false;
+  two_.state.copies_in_sync = 1;
+  EXPECT_THAT(Words(), Contains(HasSubstr("not connected for 41 s")));
+  EXPECT_THAT(Words(), Contains(HasSubstr("connection refused")));
+  EXPECT_THAT(Words(), Contains(HasSubstr("replicated: refused (NOT_ENOUGH_IN_SYNC), 1 of 2")));
+  two_.state.role = cluster::Role::kReplica;
+  two_.state.primary = "";
+  two_.state.without_primary = std::chrono::minutes(2);
+  EXPECT_THAT(Words().front(), StartsWith("default: no primary since 2 min"));
+  EXPECT_THAT(Words(), Contains(HasSubstr("refused (NO_PRIMARY)")));
+}
+
+TEST(StalenessTest, RefusesAReplicaThatIsCutOffOrFurtherBehind) {
+  google::protobuf::Duration second;
+  second.set_seconds(1);
+  space::CopyState copy;
+  copy.behind = std::chrono::milliseconds(400);
+  EXPECT_TRUE(CheckStaleness(copy, second, Sequence(7)).ok());
+  copy.behind = std::chrono::milliseconds(1400);
+  const Status stale = CheckStaleness(copy, second, Sequence(7));
+  EXPECT_EQ(stale.reason(), Reason::TOO_STALE);
+  EXPECT_EQ(stale.metadata().at("behind_ms"), "1400");
+  EXPECT_EQ(stale.metadata().at("visible_through"), "7");
+  copy.behind = Duration::zero();
+  copy.connected = false;
+  EXPECT_EQ(CheckStaleness(copy, second, Sequence(7)).reason(), Reason::TOO_STALE);
+  copy.primary = true;
+  EXPECT_TRUE(CheckStaleness(copy, second, Sequence(7)).ok());
+}
+
+}  // namespace
+}  // namespace engram::api
