@@ -22,7 +22,7 @@ def free_port():
 
 def session(readme):
     """(command, expected output) of every '$ ' line in the section's console blocks."""
-    section = readme.split("## First ten minutes")[1].split("## Where to go on")[0]
+    section = re.split(r"\n## ", readme.split("## First ten minutes")[1])[0]
     steps = []
     for block in re.findall(r"```\n(.*?)```", section, re.S):
         lines, i = block.split("\n"), 0
