@@ -51,7 +51,7 @@ void Copy::On(const Tick&, Effects* out) {
     }
     MindTheSet(out);
   }
-  const bool idle = role_ == Role::kReplica && !leader_.has_value() && alarm_.empty();
+  const bool idle = role_ == Role::kReplica && !leader().has_value() && alarm_.empty();
   if (idle && stand_by_itself_ && now_ >= stand_at_) StandAgain(out);
 }
 
@@ -230,7 +230,8 @@ Epoch Copy::epoch() const {
 }
 
 std::optional<size_t> Copy::leader() const {
-  return role_ == Role::kPrimary ? std::optional(options_.me) : leader_;
+  if (role_ == Role::kPrimary) return options_.me;
+  return leader_.has_value() && peers_[*leader_].connected ? leader_ : std::nullopt;
 }
 
 bool Copy::serving() const {

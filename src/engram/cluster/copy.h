@@ -282,6 +282,7 @@ class Copy {
   void StopJoining(Effects* out);
   bool ReadyToGrow() const;
   bool NeedsRenewal() const;
+  bool GhostInSet() const;
   void StandAgain(Effects* out);
   void ExpelSilent(Effects* out);
 
@@ -323,7 +324,7 @@ class Copy {
   Sequence start_;   // this epoch's first EpochStart
   CommitMove told_;  // what the runner knows
   std::vector<Round> confirms_;
-  std::map<std::string, Instant> progress_wait_;  // since when a member holds commit back
+  std::map<Member, Instant> progress_wait_;  // since when a member holds commit back
   Instant stand_at_;
   bool stand_by_itself_ = false;  // lead again when its record names it
   int stands_in_a_row_ = 0;

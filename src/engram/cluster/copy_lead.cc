@@ -80,7 +80,7 @@ void Copy::StartEpoch(const Begun& event, Effects* out) {
 
 void Copy::On(const Created& event, Effects* out) {
   beginning_ = Begin{event.record, /*new_epoch=*/true};
-  beginning_holders_ = {event.record.voters};
+  if (!event.record.voters.empty()) beginning_holders_ = {event.record.voters};
   std::erase_if(log_.records, [&](const SpaceRecord& r) { return r.at == event.record.at; });
   On(Begun{event.record, log_.end, log_.end_crc, log_.durable}, out);
 }
@@ -369,9 +369,9 @@ uint32_t Copy::copies_in_sync(Instant now) const {
 
 Status Copy::Admit(bool replicated, Instant now) const {
   if (role_ != Role::kPrimary) {
-    if (leader_.has_value()) {
+    if (const auto primary = leader()) {
       return Status(Reason::NOT_PRIMARY, "This node is a replica.")
-          .With("primary", options_.nodes[*leader_])
+          .With("primary", options_.nodes[*primary])
           .With("epoch", following_.value());
     }
     return Status(Reason::NO_PRIMARY, alarm_.empty() ? "The space has no primary." : alarm_);

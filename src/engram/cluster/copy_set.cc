@@ -62,7 +62,9 @@ void Copy::TakeLead(const StoreReply& reply, Effects* out) {
     return;
   }
   if (role_ != Role::kCandidate) return;
-  if (reply.outcome == Outcome::kDone) {
+  // More may have been promised while the store was asked.
+  if (reply.outcome == Outcome::kDone && reply.record->epoch >= log_.promised) {
+    if (reply.record->epoch > log_.promised) out->promise = log_.promised = reply.record->epoch;
     beginning_ = Begin{*reply.record, /*new_epoch=*/true};
     beginning_holders_ = reply.holders;
     beginning_report_ = reply.request.id != 0 ? reply.report : std::nullopt;
@@ -128,7 +130,7 @@ void Copy::MindTheSet(Effects* out) {
         out);
     return;
   }
-  if (!joining_.has_value() && NeedsRenewal()) StandAgain(out);
+  if ((!joining_.has_value() || GhostInSet()) && NeedsRenewal()) StandAgain(out);
 }
 
 // Counts a copy that has what is committed; it is added once it has a little more.
@@ -159,9 +161,24 @@ bool Copy::ReadyToGrow() const {
   return have >= std::max(committed, view_.at) && committed >= start_ && committed >= view_.at;
 }
 
+// A node of the set that lost its disk answers as another member now, and the one that it was holds
+// commit back for ever. Only an epoch that is asked for takes it out; where too few voters can be
+// asked, that needs an operator.
+bool Copy::GhostInSet() const {
+  const auto voting = std::count_if(view_.voters.begin(), view_.voters.end(),
+                                    [&](const Member& voter) { return Responsive(voter, now_); });
+  if (2 * static_cast<size_t>(voting) <= view_.voters.size()) return false;
+  return std::any_of(view_.in_sync.begin(), view_.in_sync.end(), [&](const Member& member) {
+    const auto place = PlaceOf(member.node);
+    return place.has_value() && !(MemberOf(*place) == member) && peers_[*place].joined;
+  });
+}
+
 // A member whose incarnation is no voter yet becomes one by an epoch of its own.
 bool Copy::NeedsRenewal() const {
-  if (view_.voters.empty() || replicated_end_ < view_.at) return false;
+  if (view_.voters.empty()) return false;
+  if (GhostInSet()) return true;
+  if (replicated_end_ < view_.at) return false;
   return std::any_of(view_.in_sync.begin(), view_.in_sync.end(), [&](const Member& member) {
     return !Has(view_.voters, member) && Have(member) >= view_.at && Responsive(member, now_);
   });
@@ -183,10 +200,10 @@ void Copy::StandAgain(Effects* out) {
 void Copy::ExpelSilent(Effects* out) {
   for (const Member& member : view_.in_sync) {
     if (member == options_.self || Have(member) >= log_.durable) {
-      progress_wait_.erase(member.node);
+      progress_wait_.erase(member);
       continue;
     }
-    const auto [it, fresh] = progress_wait_.try_emplace(member.node, now_);
+    const auto [it, fresh] = progress_wait_.try_emplace(member, now_);
     if (fresh || Responsive(member, now_)) continue;
     if (now_ - it->second < options_.shrink_after) continue;
     progress_wait_.erase(it);

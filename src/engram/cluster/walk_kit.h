@@ -65,6 +65,7 @@ struct Packet {
 struct WorldOptions {
   size_t nodes = 2;
   bool local_space = false;
+  bool voters = true;  // of the first record: those of a static store
   replication::Mutant mutant = replication::Mutant::kNone;
   bool trace = false;
   size_t trace_lines = 50;
@@ -89,7 +90,6 @@ class World {
   virtual void OnAlarm(size_t, const Alarm&) {}
   virtual void OnReport(size_t, const PromotionReport&) {}
   virtual void OnAppended(size_t) {}
-  virtual void Check() {}  // after every action
 
   // ---- what happens ----
   void Step(size_t n, What what);

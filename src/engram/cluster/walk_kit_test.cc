@@ -136,7 +136,7 @@ void World::Create(size_t n) {
   record.at = Sequence(1);
   record.primary = MemberOf(n);
   record.in_sync = {record.primary};
-  for (size_t i = 0; i < count(); ++i) Add(&record.voters, MemberOf(i));
+  for (size_t i = 0; i < count() && options_.voters; ++i) Add(&record.voters, MemberOf(i));
   Disk& disk = nodes_[n].disk;
   disk.promised = record.epoch;
   disk.space = space;
