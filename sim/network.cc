@@ -13,6 +13,49 @@ namespace {
 constexpr Duration kNotice = std::chrono::milliseconds(200);  // a broken link is seen
 constexpr Duration kRedial = std::chrono::milliseconds(100);
 
+std::string Name(size_t place) {
+  return "n" + std::to_string(place + 1);
+}
+
+struct InWords {
+  std::string operator()(const replication::Open& open) const {
+    return "open end " + ToString(open.end.sequence) + " commit " + ToString(open.commit);
+  }
+  std::string operator()(const replication::Entries& entries) const {
+    if (entries.batch == nullptr) return "commit " + ToString(entries.commit);
+    return "entries " + ToString(entries.first) + "-" + ToString(entries.last) + " commit " +
+           ToString(entries.commit);
+  }
+  std::string operator()(const replication::Confirm&) const { return "confirm?"; }
+  std::string operator()(const replication::Joined& joined) const {
+    return "joined end " + ToString(joined.end.sequence) + " durable " + ToString(joined.durable);
+  }
+  std::string operator()(const replication::Ack& ack) const {
+    return "ack " + ToString(ack.durable) + " visible " + ToString(ack.visible);
+  }
+  std::string operator()(const replication::Gap& gap) const {
+    return "gap, expects " + ToString(gap.expected);
+  }
+  std::string operator()(const replication::Refused& refused) const {
+    return "refused " + std::to_string(static_cast<int>(refused.why)) + " " + refused.text;
+  }
+  std::string operator()(const replication::Confirmed&) const { return "confirmed"; }
+  std::string operator()(const replication::Ask& ask) const {
+    return "ask " + std::to_string(ask.round);
+  }
+  std::string operator()(const replication::Answer& answer) const {
+    return std::string(answer.granted ? "granted " : "not granted ") +
+           std::to_string(answer.round) + " end " + ToString(answer.end.sequence);
+  }
+  std::string operator()(const replication::Deleted&) const { return "deleted"; }
+};
+
+std::string Describe(size_t from, size_t to, const SpaceMessage& message) {
+  return Name(from) + ">" + Name(to) + " " + message.space + " e" +
+         std::to_string(message.message.stamp.epoch.value()) + " " +
+         std::visit(InWords(), message.message.body);
+}
+
 }  // namespace
 
 class Network::Port : public runtime::Transport {
@@ -31,10 +74,18 @@ class Network::Port : public runtime::Transport {
   }
   bool Send(size_t peer, Lane lane, SpaceMessage message) override {
     if (listener_ == nullptr || !peers_[peer].connected) return false;
+    if (network_.on_send) network_.on_send(place_, peer, message);
     network_.Deliver(place_, peer, lane, std::move(message));
     return true;
   }
-  PeerState peer(size_t place) const override { return peers_[place]; }
+  // Heartbeats are not sent one by one: whoever is not cut off was heard of just now.
+  PeerState peer(size_t place) const override {
+    PeerState state = peers_[place];
+    if (state.connected && network_.ports_[place] != nullptr && !network_.cut(place, place_)) {
+      state.last_contact = network_.scheduler_.now();
+    }
+    return state;
+  }
   void Stop() override {
     if (listener_ == nullptr) return;
     listener_ = nullptr;
@@ -152,6 +203,7 @@ void Network::Deliver(size_t from, size_t to, Lane lane, SpaceMessage message) {
       if (port == nullptr || session_[a * nodes_ + b] != session) return;
       if (!port->peers_[from].connected) return;
       port->peers_[from].last_contact = scheduler_.now();
+      scheduler_.Trace(Describe(from, to, message));
       port->listener_->OnMessage(from, lane, message);
     });
   }

@@ -33,7 +33,10 @@ Effects Copy::Step(const Event& event) {
   return out;
 }
 
-void Copy::On(const Tick&, Effects* out) {
+void Copy::On(const Tick& event, Effects* out) {
+  for (size_t peer = 0; peer < event.contacts.size(); ++peer) {
+    peers_[peer].last_contact = std::max(peers_[peer].last_contact, event.contacts[peer]);
+  }
   TakeReply(store_->OnTick(Context(), out), out);
   std::erase_if(confirms_, [&](const Round& round) {
     const bool late = now_ - round.began >= options_.resend_after;

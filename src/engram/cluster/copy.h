@@ -48,7 +48,10 @@ struct CopyOptions {
 };
 
 // ---- what happened ----
-struct Tick {};
+struct Tick {
+  // By place: when anything was heard of that node, on behalf of any space. Empty: not known.
+  std::vector<Instant> contacts = {};
+};
 struct PeerUp {
   size_t peer;
   Incarnation incarnation = {};  // of the node
@@ -199,7 +202,7 @@ class Copy {
   };
 
   // copy.cc
-  void On(const Tick&, Effects* out);
+  void On(const Tick& event, Effects* out);
   void On(const PeerUp& event, Effects* out);
   void On(const PeerDown& event, Effects* out);
   void On(const Received& event, Effects* out);

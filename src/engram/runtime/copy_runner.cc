@@ -24,6 +24,7 @@ cluster::CopyOptions CopyOptionsOf(const RunnerContext& context) {
   out.window_bytes = options.window_bytes;
   out.batch_bytes = options.batch_bytes;
   out.catch_up_batch_bytes = options.catch_up_batch_bytes;
+  out.mutant = options.mutant;
   return out;
 }
 
@@ -33,6 +34,7 @@ std::unique_ptr<cluster::Store> StoreOf(const RunnerContext& context) {
   options.me = context.options->me;
   options.self = context.self;
   options.start_alone = context.options->start_alone;
+  options.mutant = context.options->mutant;
   return std::make_unique<cluster::StaticStore>(std::move(options));
 }
 
@@ -93,6 +95,7 @@ void CopyRunner::Attach(wal::Log& log) {
   copy_ = std::make_unique<Copy>(CopyOptionsOf(context_), StoreOf(context_), *std::move(state),
                                  Prng(context_.entropy->Next()), now);
   durable_times_.Reset();
+  trouble_.clear();
   caught_up_at_ = now;
   without_primary_since_ = now;
 }
@@ -197,7 +200,11 @@ void CopyRunner::Tick() {
       if (!led && !without_primary_since_) without_primary_since_ = context_.clock->Now();
     }
     if (fit && (state.poisoned || state.read_only)) Fail(state.why);
-    Step(cluster::Tick{});
+    cluster::Tick tick;
+    for (size_t peer = 0; peer < context_.options->nodes.size(); ++peer) {
+      tick.contacts.push_back(peer == me_ ? Instant() : context_.transport->peer(peer).last_contact);
+    }
+    Step(std::move(tick));
   });
 }
 
