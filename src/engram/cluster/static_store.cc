@@ -72,6 +72,7 @@ std::optional<StoreReply> StaticStore::StartRound(const StoreRequest& request,
   Round round{.request = request, .id = ++rounds_, .began = context.now, .asked = context.now};
   const uint64_t n = std::max(EpochNumber(log.promised), EpochNumber(log.end.epoch)) + 1;
   round.epoch = Is(Mutant::kPlainEpochs) ? Epoch(n << 8) : MakeEpoch(n, options_.me);
+  round.promised_before = log.promised;
   if (!request.dry_run) effects->promise = round.epoch;
   Answered own{.incarnation = options_.self.incarnation};
   own.answer.granted = own.answer.has_space = true;
@@ -265,11 +266,13 @@ std::optional<Position> StaticStore::LossOf(const Round& round, const Count& cou
   const Position after{record::EpochAt(HistoryOf(log), context.floor), context.floor};
   if (round.request.force) return after;
   if (!context.local_space || Is(Mutant::kNoStatedLoss)) return std::nullopt;
-  // A primary that follows itself lost nothing if its log still has the record's epoch.
+  // A primary that follows itself lost nothing if its log still has the record's epoch, and it has
+  // promised nobody else anything since, who may have cut it.
   const bool itself = count.newest.primary == options_.self;
   const bool has_epoch =
       record::LastOf(HistoryOf(log), count.newest.epoch, log.end.sequence).has_value();
-  if (itself && (has_epoch || Is(Mutant::kRestartStatesNoLoss))) return std::nullopt;
+  const bool untouched = has_epoch && round.promised_before == count.newest.epoch;
+  if (itself && (untouched || Is(Mutant::kRestartStatesNoLoss))) return std::nullopt;
   return after;
 }
 

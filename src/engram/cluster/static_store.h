@@ -61,6 +61,7 @@ class StaticStore : public Store {
     StoreRequest request = {};
     uint64_t id = 0;
     Epoch epoch = {};
+    Epoch promised_before = {};
     Instant began = {}, asked = {};
     std::map<size_t, Answered> answers = {};  // by place, the own one too
   };

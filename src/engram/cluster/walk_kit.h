@@ -129,6 +129,7 @@ class World {
   std::vector<std::vector<bool>> cut_;  // [from][to]
   uint64_t values_ = 0, spaces_ = 0, lives_ = 0, requests_ = 0;
   bool calm_ = false;
+  size_t heard_ = 0;  // whose message is being worked on
 
  private:
   void Start(size_t n);

@@ -332,9 +332,8 @@ void World::DoAppend(size_t n, const Entries& entries) {
     Push(n, item.epoch, item.value, item.record);
     if (disk.log.back().chain != item.chain) {  // the chain does not join
       disk.log = before;
-      after_.emplace_back(n, Compared{.peer = nodes_[n].copy->leader().value_or(0),
-                                      .equal = false,
-                                      .why = "the chain does not join"});
+      after_.emplace_back(
+          n, Compared{.peer = heard_, .equal = false, .why = "the chain does not join"});
       return;
     }
     if (item.record != nullptr) records.push_back(*item.record);
@@ -352,9 +351,8 @@ void World::DoCompare(size_t n, const Entries& entries) {
     const size_t at = entries.first.value() + i;
     if (at <= disk.log.size()) equal = equal && At(disk.log, at).chain == batch[i].chain;
   }
-  after_.emplace_back(n, Compared{.peer = nodes_[n].copy->leader().value_or(0),
-                                  .equal = equal,
-                                  .why = equal ? "" : "other bytes"});
+  after_.emplace_back(n,
+                      Compared{.peer = heard_, .equal = equal, .why = equal ? "" : "other bytes"});
 }
 
 void World::DoShip(size_t n, const ShipOrder& order) {

@@ -68,6 +68,7 @@ void World::Arrive(const Packet& packet) {
     Note("deliver", packet.from, "->", packet.to, kind < 10 ? kNames[kind] : "?",
          Text(packet.message.stamp.epoch));
   }
+  heard_ = packet.from;
   Step(packet.to, Received{packet.from, packet.message});
 }
 
