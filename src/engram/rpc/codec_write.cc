@@ -109,6 +109,22 @@ struct Writer {
   }
 
   void operator()(const replication::Deleted&) { out->mutable_deleted(); }
+
+  void operator()(const replication::Page& page) {
+    pb::Page* to = out->mutable_page();
+    to->set_after(page.after);
+    to->set_through(page.through);
+    to->set_last(page.last);
+    for (const replication::Summary& summary : page.spaces) {
+      pb::Page::Summary* row = to->add_spaces();
+      row->set_space(summary.space);
+      row->set_incarnation(IdBytes(summary.incarnation));
+      row->set_end_epoch(summary.end.epoch.value());
+      row->set_end_sequence(summary.end.sequence.value());
+      row->set_end_crc(summary.end_crc);
+      row->set_clean(summary.clean);
+    }
+  }
 };
 
 }  // namespace

@@ -27,6 +27,15 @@ using runtime::SpaceMessage;
 
 inline constexpr auto kDeadline = 30s;
 
+// gRPC itself is not instrumented: to ThreadSanitizer every eight bytes that it hands over are a
+// race to look into and to suppress, which takes minutes for megabytes. Other tests take the same
+// ways with fewer bytes.
+#ifdef _GLIBCXX_TSAN
+inline constexpr bool kMegabytesTakeMinutes = true;
+#else
+inline constexpr bool kMegabytesTakeMinutes = false;
+#endif
+
 class Recorder : public runtime::TransportListener {
  public:
   struct Got {
