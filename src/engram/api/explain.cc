@@ -1,5 +1,6 @@
 // A space in words: who leads and why, who has what, which writes are accepted, what would happen
 // if a node died now, what it waits for, and what happened last.
+#include <algorithm>
 #include <cstdio>
 
 #include "engram/api/admin.h"
@@ -63,7 +64,7 @@ class Words {
       Line(replica.node(), ReplicaText(replica));
     }
     for (const admin_v1::NodeState& node : cluster_.nodes()) {
-      if (!node.connected()) Line(node.name(), SilenceText(node));
+      if (!node.connected() && !IsReplica(node.name())) Line(node.name(), SilenceText(node));
     }
     Line("writes", WritesText());
     if (cluster_.mode() == "static" && leads()) IfNodesDie();
@@ -74,6 +75,11 @@ class Words {
 
  private:
   bool leads() const { return state_.role() == "primary"; }
+
+  bool IsReplica(const std::string& node) const {
+    return std::any_of(state_.replicas().begin(), state_.replicas().end(),
+                       [&](const v1::ReplicaStatus& replica) { return replica.node() == node; });
+  }
 
   void Line(const std::string& label, const std::string& text) {
     std::string line = "  " + label;

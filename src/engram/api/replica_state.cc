@@ -41,7 +41,10 @@ void Fill(const cluster::NodeView& view, admin_v1::NodeAnswer* answer) {
 
 }  // namespace
 
+// To the millisecond, where there is one: what lies below it is noise.
 google::protobuf::Duration ToProto(Duration duration) {
+  constexpr Duration kMillisecond = std::chrono::milliseconds(1);
+  if (duration > kMillisecond) duration -= duration % kMillisecond;
   google::protobuf::Duration proto;
   proto.set_seconds(duration.count() / 1'000'000'000);
   proto.set_nanos(static_cast<int32_t>(duration.count() % 1'000'000'000));

@@ -22,6 +22,18 @@ Status ServiceImpl::Late() {
       .Suggest("try again, or allow more time");
 }
 
+Result<ServiceImpl::SpacePtr> ServiceImpl::OpenSpace(const std::string& id) {
+  Result<SpacePtr> space = node_.spaces().Get(id);
+  const bool missing = !space.ok() && space.status().reason() == Reason::SPACE_NOT_FOUND;
+  if (!missing || id != "default" || node_.replication() == nullptr) return space;
+  const std::string waiting = node_.WaitingFor();
+  return Status(Reason::RECOVERING, "The space 'default' is not made yet.")
+      .Expected("its first primary to hear from every configured node that none has it")
+      .Suggest(waiting.empty() ? "try again in a moment" : "start " + waiting)
+      .With("space", id)
+      .With("retry_after_ms", uint64_t{100});
+}
+
 env::Duration ServiceImpl::WaitOf(const CallContext& context, const v1::ReadOptions& read) const {
   env::Duration wait = std::chrono::seconds(2);
   if (read.has_wait()) {

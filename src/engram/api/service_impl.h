@@ -81,7 +81,7 @@ class ServiceImpl : public Service {
     if (SpacePtr open = node_.spaces().FindOpen(*id)) return work(open, std::move(reply));
     OnReader(context, std::move(reply),
              [this, id = *id, work = std::move(work)](Reply<Response> answer) mutable {
-               Result<SpacePtr> space = node_.spaces().Get(id);
+               Result<SpacePtr> space = OpenSpace(id);
                if (!space.ok()) return answer(space.status());
                work(*space, std::move(answer));
              });
@@ -96,7 +96,7 @@ class ServiceImpl : public Service {
     OnReader(
         context, std::move(reply),
         [this, id = *id, context, read, work = std::move(work)](Reply<Response> answer) mutable {
-          Result<SpacePtr> space = node_.spaces().Get(id);
+          Result<SpacePtr> space = OpenSpace(id);
           if (!space.ok()) return answer(space.status());
           auto view = NewView(**space, context, read);
           if (!view.ok()) return answer(view.status());
@@ -106,6 +106,8 @@ class ServiceImpl : public Service {
 
   static Result<std::string> ResolveSpaceOf(const CallContext& context, const std::string& field);
   static Status Late();
+  // RECOVERING while `default` is not made yet, because other nodes have to be asked first.
+  Result<SpacePtr> OpenSpace(const std::string& id);
   // How long a read may wait for the state that it asks for.
   env::Duration WaitOf(const CallContext& context, const v1::ReadOptions& read) const;
   Result<std::unique_ptr<space::View>> NewView(space::Space& space, const CallContext& context,

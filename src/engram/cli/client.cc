@@ -57,10 +57,19 @@ env::Duration Patience(const Status& status, env::Duration timeout) {
   }
 }
 
+// Another server may know better.
+bool AsksElsewhere(const Status& status) {
+  return status.reason() == Reason::NO_PRIMARY || status.reason() == Reason::SHUTTING_DOWN;
+}
+
 std::string PrimaryOf(const Status& status) {
   if (status.reason() != Reason::NOT_PRIMARY) return "";
   const auto it = status.metadata().find("primary_grpc");
   return it == status.metadata().end() ? "" : it->second;
+}
+
+std::string FirstLine(const std::string& text) {
+  return text.substr(0, text.find('\n'));
 }
 
 template <class Request>
@@ -131,7 +140,8 @@ struct Client::Impl {
   template <class Response, class Call>
   Result<Response> Ask(bool keyed, Call call) {
     const env::Instant begun = env::SystemClock().Now();
-    bool followed = false, repeated = false;
+    std::string followed;
+    bool repeated = false;
     while (true) {
       Response response;
       const grpc::Status answer = Try([&](const auto& channel, grpc::ClientContext* context) {
@@ -140,10 +150,10 @@ struct Client::Impl {
       if (answer.ok()) return response;
       const Status status = FromGrpc(answer, options.servers);
       const std::string primary = PrimaryOf(status);
-      if (!primary.empty() && !followed) {
-        followed = true;
+      if (!primary.empty() && primary != followed) {
+        followed = primary;
         TurnTo(primary);
-        if (options.said) options.said(status.message() + " Sent to " + primary + ".");
+        if (options.said) options.said(FirstLine(status.message()) + " Sent to " + primary + ".");
         continue;
       }
       if (status.reason() == Reason::COMMIT_UNKNOWN && keyed && !repeated) {
@@ -152,7 +162,7 @@ struct Client::Impl {
       }
       const env::Duration waited = env::SystemClock().Now() - begun;
       if (waited + kPause > Patience(status, options.timeout)) return status;
-      current = (current + 1) % channels.size();
+      if (AsksElsewhere(status)) current = (current + 1) % channels.size();
       std::this_thread::sleep_for(kPause);
     }
   }

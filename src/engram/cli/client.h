@@ -3,9 +3,10 @@
 // server that cannot be reached is CONNECTION_TIMEOUT with what to try.
 //
 // A refusal that was decided before anything was written is dealt with here: NOT_PRIMARY is
-// followed once, to the address that it names; NO_PRIMARY, NOT_ENOUGH_IN_SYNC and SHUTTING_DOWN are
-// asked again for two seconds, RECOVERING until the timeout, at the next server of the list. A
-// write with a key whose outcome is not known is repeated once, with its key.
+// followed once to the address that it names; NO_PRIMARY and SHUTTING_DOWN are taken to the next
+// server of the list, for two seconds in all; NOT_ENOUGH_IN_SYNC is asked again for two seconds,
+// RECOVERING until the timeout. A write with a key whose outcome is not known is repeated once,
+// with its key.
 #pragma once
 
 #include <functional>

@@ -97,6 +97,7 @@ std::string Server::Impl::DefaultSpace() const {
   if (const std::string waiting = node->WaitingFor(); !waiting.empty()) {
     return "waiting for " + waiting;
   }
+  if (!node->spaces().Exists("default")) return "asking the other nodes for it";
   const Result<std::shared_ptr<space::Space>> space = node->spaces().Get("default");
   const Result<v1::SpaceStatus> status = space.ok() ? (*space)->GetStatus() : space.status();
   if (!status.ok()) return "not open: " + status.status().message();

@@ -42,6 +42,9 @@ class SpaceImpl : public Space, public std::enable_shared_from_this<SpaceImpl> {
   void CommitThrough(Sequence commit, Sequence replicated_end, uint32_t copies) override;
   Status Rewind(Sequence to) override;
   Position visible() const override { return core_.visible.Get(); }
+  CopyState copy_state() override {
+    return core_.committer == nullptr ? Space::copy_state() : core_.committer->State();
+  }
   Result<std::unique_ptr<View>> NewViewConfirmed(env::Duration wait) override;
 
   Result<std::unique_ptr<View>> NewView() override;
