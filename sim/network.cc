@@ -48,6 +48,9 @@ struct InWords {
            std::to_string(answer.round) + " end " + ToString(answer.end.sequence);
   }
   std::string operator()(const replication::Deleted&) const { return "deleted"; }
+  std::string operator()(const replication::Page& page) const {
+    return "page of " + std::to_string(page.spaces.size());
+  }
 };
 
 std::string Describe(size_t from, size_t to, const SpaceMessage& message) {

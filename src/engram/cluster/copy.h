@@ -240,6 +240,7 @@ class Copy {
 
   // Between nodes, not copies: the runner's business.
   void OnMessage(size_t, const replication::Stamp&, const replication::Deleted&, Effects*) {}
+  void OnMessage(size_t, const replication::Stamp&, const replication::Page&, Effects*) {}
 
   // copy_lead.cc
   void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Joined& joined,

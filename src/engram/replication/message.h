@@ -122,8 +122,25 @@ struct Answer {
 // The incarnation stamp.space was deleted: whoever has a copy removes it.
 struct Deleted {};
 
+// Some of the spaces that a node has, in order of names: all of those above `after`, up to
+// `through` (or to the end, on the last page). Said when a connection is made, so that copies which
+// are equal on both sides can stay closed.
+struct Summary {
+  std::string space;
+  Incarnation incarnation;
+  Position end;
+  uint32_t end_crc = 0;
+  bool clean = false;  // closed in order: what is said here is all there is to know
+  bool operator==(const Summary&) const = default;
+};
+struct Page {
+  std::string after, through;
+  bool last = false;
+  std::vector<Summary> spaces;
+};
+
 using Body = std::variant<Open, Entries, Confirm, Joined, Ack, Gap, Refused, Confirmed, Ask, Answer,
-                          Deleted>;
+                          Deleted, Page>;
 
 struct Message {
   Stamp stamp;

@@ -16,6 +16,7 @@ namespace pb = engram::internal::v1;
 
 inline constexpr size_t kNameBytesMax = 256;
 inline constexpr int kHistoryRowsMax = 1000;
+inline constexpr int kPageRowsMax = 1000;
 inline constexpr size_t kBatchBytesMax = 24u << 20;
 inline constexpr size_t kTextBytesMax = 4096;
 inline constexpr size_t kRecordBytesMax = 256u << 10;  // of an EpochStart in an Answer

@@ -106,6 +106,36 @@ void Take(const pb::Joined& in, replication::Joined* joined) {
   joined->id = in.id();
 }
 
+Status CheckName(const std::string& name) {
+  if (name.empty()) return Malformed("it names no space");
+  if (name.size() > kNameBytesMax) return OverLimit("a name", name.size(), kNameBytesMax);
+  return OkStatus();
+}
+
+Status Take(const pb::Page& in, replication::Page* page) {
+  if (in.spaces_size() > kPageRowsMax)
+    return OverLimit("a page of spaces", in.spaces_size(), kPageRowsMax);
+  for (const std::string* name : {&in.after(), &in.through()}) {
+    if (!name->empty()) RETURN_IF_ERROR(CheckName(*name));
+  }
+  page->after = in.after();
+  page->through = in.through();
+  page->last = in.last();
+  for (const pb::Page::Summary& row : in.spaces()) {
+    RETURN_IF_ERROR(CheckName(row.space()));
+    if (!page->spaces.empty() && row.space() <= page->spaces.back().space)
+      return Malformed("its spaces are not in order");
+    replication::Summary& summary = page->spaces.emplace_back();
+    summary.space = row.space();
+    if (!TakeId(row.incarnation(), &summary.incarnation))
+      return Malformed("an identity that does not have 16 bytes");
+    summary.end = At(row.end_epoch(), row.end_sequence());
+    summary.end_crc = row.end_crc();
+    summary.clean = row.clean();
+  }
+  return OkStatus();
+}
+
 Status TakeBody(pb::SpaceMessage& in, replication::Body* body) {
   if (in.has_batch() && !in.has_entries()) return Malformed("a batch without entries");
   switch (in.body_case()) {
@@ -138,22 +168,19 @@ Status TakeBody(pb::SpaceMessage& in, replication::Body* body) {
     case pb::SpaceMessage::kDeleted:
       *body = replication::Deleted();
       return OkStatus();
+    case pb::SpaceMessage::kPage:
+      return Take(in.page(), &body->emplace<replication::Page>());
     case pb::SpaceMessage::BODY_NOT_SET:
       return Malformed("it says nothing that this version knows");
   }
   return Malformed("it says nothing that this version knows");
 }
 
-Status CheckName(const std::string& name) {
-  if (name.empty()) return Malformed("it names no space");
-  if (name.size() > kNameBytesMax) return OverLimit("a name", name.size(), kNameBytesMax);
-  return OkStatus();
-}
-
 }  // namespace
 
 Result<runtime::SpaceMessage> Decode(pb::SpaceMessage&& in) {
-  RETURN_IF_ERROR(CheckName(in.space()));
+  const bool of_node = in.has_deleted() || in.has_page();  // of no one space
+  if (!of_node || !in.space().empty()) RETURN_IF_ERROR(CheckName(in.space()));
   runtime::SpaceMessage out;
   replication::Stamp& stamp = out.message.stamp;
   if (!TakeId(in.incarnation(), &stamp.space) || !TakeId(in.sender(), &stamp.sender))

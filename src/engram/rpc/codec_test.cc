@@ -107,6 +107,22 @@ replication::Answer RandomAnswer(Prng& prng) {
   return answer;
 }
 
+replication::Page RandomPage(Prng& prng) {
+  replication::Page page;
+  page.after = "a";
+  page.through = "z";
+  page.last = prng.OneIn(2);
+  for (uint64_t i = 0, rows = prng.Below(5); i < rows; ++i) {
+    replication::Summary& row = page.spaces.emplace_back();
+    row.space = "space-" + std::to_string(i);
+    row.incarnation = RandomId<Incarnation>(prng);
+    row.end = {Epoch(RandomNumber(prng)), RandomSequence(prng)};
+    row.end_crc = static_cast<uint32_t>(prng.Next());
+    row.clean = prng.OneIn(2);
+  }
+  return page;
+}
+
 Body RandomBody(Prng& prng) {
   switch (prng.Below(std::variant_size_v<Body>)) {
     case 0:
@@ -131,6 +147,8 @@ Body RandomBody(Prng& prng) {
       return replication::Ask{RandomNumber(prng), prng.OneIn(2)};
     case 9:
       return RandomAnswer(prng);
+    case 10:
+      return RandomPage(prng);
     default:
       return replication::Deleted();
   }
@@ -184,6 +202,9 @@ bool Same(const replication::Answer& a, const replication::Answer& b) {
   return a.round == b.round && a.granted == b.granted && a.has_space == b.has_space &&
          a.fit == b.fit && a.promised == b.promised && a.end == b.end && a.floor == b.floor &&
          a.record == b.record;
+}
+bool Same(const replication::Page& a, const replication::Page& b) {
+  return a.after == b.after && a.through == b.through && a.last == b.last && a.spaces == b.spaces;
 }
 bool Same(const replication::Deleted&, const replication::Deleted&) {
   return true;

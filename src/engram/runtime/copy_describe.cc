@@ -105,6 +105,8 @@ SpaceState CopyRunner::Describe() {
   state.replicated_end = copy_->replicated_end();
   state.serving = copy_->serving();
   state.alarm = copy_->alarm();
+  state.trouble = trouble_;
+  state.writes_lost = counts_.local_writes_lost;
   state.min_in_sync = copy_->min_in_sync();
   if (const auto* record = copy_->newest()) state.record = *record;
   const Status local = copy_->Admit(false, now), replicated = copy_->Admit(true, now);

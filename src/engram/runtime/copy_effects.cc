@@ -268,6 +268,10 @@ void CopyRunner::DoReports(cluster::Effects* effects) {
 }
 
 void CopyRunner::Fail(const Status& why) {
+  {
+    MutexLock lock(mutex_);
+    trouble_ = why.message();
+  }
   Step(cluster::Failed{why.message()});
 }
 

@@ -163,6 +163,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   std::vector<replication::LagMonitor> monitors_ GUARDED_BY(mutex_);
   std::vector<Caught> caught_ GUARDED_BY(mutex_);
   std::deque<std::string> history_ GUARDED_BY(mutex_);
+  std::string trouble_ GUARDED_BY(mutex_);  // of this life of the log
   Instant caught_up_at_ GUARDED_BY(mutex_);
   std::optional<Instant> without_primary_since_ GUARDED_BY(mutex_);
   uint64_t measured_entries_ GUARDED_BY(mutex_) = 0;

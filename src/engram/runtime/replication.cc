@@ -88,6 +88,10 @@ std::vector<std::shared_ptr<CopyRunner>> ReplicationImpl::Runners() const {
 space::Committer* ReplicationImpl::CommitterFor(const std::string& space, wal::Log& log) {
   const std::shared_ptr<CopyRunner> runner = RunnerOf(space);
   runner->Attach(log);
+  {
+    MutexLock lock(mutex_);
+    summaries_.erase(space);
+  }
   bool creating = false;
   {
     MutexLock lock(mutex_);
@@ -177,7 +181,7 @@ void ReplicationImpl::OnPeerUp(size_t peer, const PeerIdentity& identity) {
   context_.report("", "peer_up", options_.nodes[peer].name);
   for (const auto& runner : Runners()) runner->OnPeerUp(peer, identity.incarnation);
   SendDeleted(peer);
-  context_.executor->Post([this] { OpenAll(); });
+  context_.executor->Post([this, peer] { SendPages(peer); });
 }
 
 void ReplicationImpl::OnPeerDown(size_t peer, const Status& why) {
@@ -191,19 +195,12 @@ void ReplicationImpl::OnWritable(size_t peer, Lane) {
   }
 }
 
-// A copy that is behind, or leads, must be open to say so.
-void ReplicationImpl::OpenAll() {
-  for (const std::string& id : registry_->Ids("", "", SIZE_MAX)) {
-    if (stopped_) return;
-    const auto runner = Find(id);
-    if (runner != nullptr && runner->bound()) continue;
-    const auto bound = Bound(id);
-    if (!bound.ok()) context_.report(id, "space_not_opened", bound.status().message());
-  }
-}
-
 void ReplicationImpl::OnMessage(size_t peer, Lane lane, SpaceMessage message) {
-  if (stopped_ || AnswerCensus(peer, message)) return;
+  if (stopped_) return;
+  if (const auto* page = std::get_if<replication::Page>(&message.message.body)) {
+    return context_.executor->Post([this, page = *page] { ComparePage(page); });
+  }
+  if (AnswerCensus(peer, message)) return;
   const std::shared_ptr<CopyRunner> runner = Find(message.space);
   const bool here = runner != nullptr && runner->bound() &&
                     runner->incarnation() == message.message.stamp.space &&

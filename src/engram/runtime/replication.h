@@ -17,6 +17,7 @@
 #include "engram/cluster/effects.h"
 #include "engram/replication/lag.h"
 #include "engram/replication/member.h"
+#include "engram/replication/mutant.h"
 #include "engram/runtime/replication_calls.h"
 #include "engram/runtime/transport.h"
 #include "engram/space/space.h"
@@ -40,6 +41,8 @@ struct ReplicationOptions {
   Duration commit_timeout = std::chrono::seconds(5);
   Duration lag_alert = std::chrono::seconds(1);
   Duration lag_degraded = std::chrono::seconds(5);
+  // A rule to break, for simulations that want to see a checker notice.
+  replication::Mutant mutant = replication::Mutant::kNone;
   // Made by the composition root (gRPC) or by a simulation.
   std::function<Result<std::unique_ptr<Transport>>(NodeId, Incarnation, ReplicationCalls*)>
       make_transport;
@@ -72,6 +75,8 @@ struct SpaceState {
   std::optional<replication::SpaceRecord> record;        // newest
   std::vector<ReplicaState> replicas;                    // on the primary
   std::string alarm;
+  std::string trouble;                      // an effect failed, or the log does: what of it
+  uint64_t writes_lost = 0;                 // entries that rewinds of this process cut
   std::optional<Duration> without_primary;  // how long
   std::vector<std::string> history;  // last changes, newest first: "13:58:30  n2 left the set: …"
 };

@@ -107,7 +107,10 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   void ScheduleTick();
   void TickAll();
   void EnsureDefault();
-  void OpenAll();
+  // replication_pages.cc
+  replication::Summary SummaryOf(const std::string& space) EXCLUDES(mutex_);
+  void SendPages(size_t peer);
+  void ComparePage(const replication::Page& page);
   void SendDeleted(size_t peer);
   void RemoveCopy(const std::string& space, Incarnation incarnation);
   void NoteDeleted(Incarnation incarnation) EXCLUDES(mutex_);
@@ -136,7 +139,8 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   std::map<std::string, std::shared_ptr<Census>> censuses_ GUARDED_BY(mutex_);
   uint64_t next_round_ GUARDED_BY(mutex_) = 1;
   std::string waiting_for_ GUARDED_BY(mutex_);
-  std::map<std::string, Instant> foreign_ GUARDED_BY(mutex_);  // alarmed when
+  std::map<std::string, replication::Summary> summaries_ GUARDED_BY(mutex_);  // of closed spaces
+  std::map<std::string, Instant> foreign_ GUARDED_BY(mutex_);                 // alarmed when
 };
 
 }  // namespace engram::runtime
