@@ -220,12 +220,10 @@ Result<v1::SpaceStatus> SpaceImpl::GetStatus() {
   const std::optional<Gate::Pass> pass = core_.gate.TryEnter();
   if (pass.has_value() && core_.ready.load()) {
     FillCounts(&status);
-  } else if (pass.has_value()) {
-    status.set_state("recovering");
-    status.set_state_reason("no entry has arrived yet");
   } else if (state.why.ok()) {
     status.set_state("recovering");
-    status.set_state_reason("the indexes are built again");
+    status.set_state_reason(pass.has_value() ? "no entry has arrived yet"
+                                             : "the indexes are built again");
   }
   return status;
 }

@@ -1,6 +1,8 @@
 // One memory space: its log, its tail, its row table and its indexes (the seed's
 // MemorySpacePersistence). All writes of a space are decided here, under one short lock: version,
-// condition, idempotency; then appended; then, once durable, made visible and acknowledged.
+// condition, idempotency; then appended; then, once committed, made visible. A single node commits
+// what is durable, and acknowledges it then; with other copies a Committer says what is committed,
+// and each write is acknowledged at the level that it asked for.
 // Committed entries go to catalog, text and vectors in the background; what these have not reached
 // is answered from the tail.
 //
@@ -8,9 +10,9 @@
 // thread, or on the caller's before the call returns when the answer needs no write; they must not
 // block, and must not hold the last reference to the space.
 //
-// Invariants: visible <= acknowledged by the log <= its end; indexed_through(i) <= visible for each
-// index i; whatever is acknowledged is visible to every view made afterwards; a version number is
-// used once per id for ever.
+// Invariants: visible <= committed <= the log's end; indexed_through(i) <= visible for each index
+// i; what is acknowledged is visible to every view made afterwards, but for local writes to a space
+// that commits on several copies; a version number is used once per id in one history.
 #pragma once
 
 #include <atomic>

@@ -143,11 +143,8 @@ Status Writer::TakeRoom(uint64_t bytes) {
   core_.TrimTail(/*pressed=*/true);
   if (core_.TakeCharge(bytes)) return OkStatus();
   const uint64_t limit = core_.environment.tail_bytes_max;
-  uint64_t uncommitted = 0;
-  if (core_.committer != nullptr) {
-    for (const auto& group : groups_) uncommitted += group->bytes;
-  }
-  const bool waits_for_copies = uncommitted > core_.charged.load() / 2;
+  const bool waits_for_copies =
+      core_.committer != nullptr && pending_bytes_ > core_.charged.load() / 2;
   return Status(Reason::OVERLOADED, waits_for_copies
                                         ? "Too much of this space waits for its other copies."
                                         : "Writes come faster than they can be indexed.")

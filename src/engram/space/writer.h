@@ -81,13 +81,15 @@ class Writer {
   Status EnsureEpoch() REQUIRES(mutex_);
 
   // writer_commit.cc
-  // The group's entries get their sequences.
+  // The group's entries get their sequences; it is pending until Settle.
   Status Append(const std::shared_ptr<Group>& group, std::vector<wal::Draft> drafts)
       REQUIRES(mutex_);
   void OnDurable(const std::shared_ptr<Group>& group, const Status& status) EXCLUDES(mutex_);
   void Fail(const std::shared_ptr<Group>& group, const Status& why, std::vector<Answered>* out)
       REQUIRES(mutex_);
   void PublishThrough(Sequence commit) REQUIRES(mutex_);
+  void Pend(std::shared_ptr<Group> group) REQUIRES(mutex_);
+  void Settle(Group& group) REQUIRES(mutex_);
   void Publish(const std::shared_ptr<Group>& group) REQUIRES(mutex_);
   Progress Now() REQUIRES(mutex_);
   // Calls `then` once what is asked for has been reached from `through` on, or cannot be.
@@ -116,6 +118,7 @@ class Writer {
   bool deleted_ GUARDED_BY(mutex_) = false;
   size_t in_flight_ GUARDED_BY(mutex_) = 0;                       // durable callbacks to come
   std::deque<std::shared_ptr<Group>> groups_ GUARDED_BY(mutex_);  // pending, in log order
+  uint64_t pending_bytes_ GUARDED_BY(mutex_) = 0;                 // charged by these
   Waiters waiters_ GUARDED_BY(mutex_);
   Progress progress_ GUARDED_BY(mutex_);
   env::Instant armed_for_ GUARDED_BY(mutex_){INT64_MAX};

@@ -40,8 +40,18 @@ Status Writer::Append(const std::shared_ptr<Group>& group, std::vector<wal::Draf
     change.sequence = Sequence(first.value() + i);
     change.epoch = epoch;
   }
-  groups_.push_back(group);
+  Pend(group);
   return OkStatus();
+}
+
+void Writer::Pend(std::shared_ptr<Group> group) {
+  pending_bytes_ += group->bytes;
+  groups_.push_back(std::move(group));
+}
+
+void Writer::Settle(Group& group) {
+  group.pending = false;
+  pending_bytes_ -= group.bytes;
 }
 
 void Writer::OnDurable(const std::shared_ptr<Group>& group, const Status& status) {
@@ -78,7 +88,7 @@ void Writer::Fail(const std::shared_ptr<Group>& group, const Status& why,
                   std::vector<Answered>* out) {
   if (failure_.ok()) failed_from_ = group->first();
   failure_ = why;
-  group->pending = false;
+  Settle(*group);
   std::erase(groups_, group);
   core_.GiveCharge(group->bytes);
   waiters_.TakeFailed(group->first(), group->last(), why, out);
@@ -102,7 +112,7 @@ void Writer::Publish(const std::shared_ptr<Group>& group) {
     bytes += entry->content() == nullptr ? 0 : entry->bytes;
     core_.Apply(entry);
   }
-  group->pending = false;
+  Settle(*group);
   for (const std::string& id : group->ids) ids_.Settle(id, group.get());
   keys_.Settle(*group);
   const model::Change& last = group->entries.back()->change;
@@ -159,7 +169,8 @@ void Writer::Wait(const Asked& asked, Sequence through, std::shared_ptr<const Gr
   {
     MutexLock lock(mutex_);
     if (!failure_.ok() && through >= failed_from_) {
-      answered.push_back({std::move(waiter), failure_});
+      Status status = core_.committer == nullptr ? failure_ : CommitUnknown(waiter);
+      answered.push_back({std::move(waiter), std::move(status)});
     } else {
       AddWaiter(asked, std::move(waiter));
       waiters_.TakeReached(Now(), &answered);

@@ -83,7 +83,7 @@ void Writer::TakeOver(const std::shared_ptr<TailEntry>& entry) {
   keys_.Note(entry->change, group);
   ids_.TakeOver(entry, group);
   CountTaken(*entry);
-  groups_.push_back(std::move(group));
+  Pend(std::move(group));
 }
 
 void Writer::CountTaken(const TailEntry& entry) {
@@ -127,7 +127,7 @@ void Writer::Follow() {
     counted_ = false;
     commit_ = epoch_start_ = Sequence();
     for (const auto& group : groups_) {
-      group->pending = false;
+      Settle(*group);
       core_.GiveCharge(group->bytes);
     }
     groups_.clear();
