@@ -39,11 +39,13 @@ class FakeCalls : public runtime::ReplicationCalls {
   Result<runtime::ShipBatchAnswer> ShipBatch(runtime::ShipBatchCall call) override {
     if (call.epoch < Epoch(5))
       return Status(Reason::STALE_EPOCH, "Promised 5.").With("promised", 5);
+    std::lock_guard lock(mutex);
     shipped = std::move(call);
     return runtime::ShipBatchAnswer{Sequence(8), Sequence(7)};
   }
 
   std::string log = std::string((5u << 20) / 2, 'r');
+  std::mutex mutex;
   runtime::ShipBatchCall shipped;
   std::atomic<int> abandoned{0};
 };
@@ -166,6 +168,7 @@ TEST_F(CallsTest, ABatchIsHandedOverWhole) {
   pb::ShipBatchResponse response;
   const Status status = Ship(GoodBatch(), &response);
   ASSERT_TRUE(status.ok()) << status.ToString();
+  std::lock_guard lock(calls_.mutex);
   EXPECT_EQ(calls_.shipped.batch, std::string(64, 'h') + "records");
   EXPECT_EQ(calls_.shipped.space, "notes");
   EXPECT_EQ(response.applied_sequence(), 8u);
