@@ -78,8 +78,8 @@ TEST(TransportTest, TheLanesDoNotShareAConnection) {
   Cluster cluster(2);
   cluster.StartAll();
   ASSERT_TRUE(cluster.AwaitUp(0, 1) && cluster.AwaitUp(1, 1));
-  // A knock of the later node may have left one behind, to the other port only.
-  EXPECT_EQ(ConnectionsTo(cluster.addresses[1].replication).size(), 2u);
+  // A connection that was replaced before it was up may linger.
+  EXPECT_TRUE(Becomes([&] { return ConnectionsTo(cluster.addresses[1].replication).size() == 2; }));
 }
 
 TEST(TransportTest, AHeldLaneDoesNotHoldTheOther) {
@@ -259,7 +259,8 @@ TEST(TransportTest, StopInTheMiddleOfTrafficEndsIt) {
   ASSERT_TRUE(cluster.AwaitUp(0, 1) && cluster.AwaitUp(1, 1));
   std::atomic<bool> stop{false};
   std::vector<std::thread> senders;
-  const auto batch = std::make_shared<const std::string>(100'000, 'b');
+  const size_t bytes = kMegabytesTakeMinutes ? 100 : 100'000;
+  const auto batch = std::make_shared<const std::string>(bytes, 'b');
   for (const Lane lane : {Lane::kLive, Lane::kBulk}) {
     senders.emplace_back([&, lane] {
       for (uint64_t i = 1; !stop; ++i) {
