@@ -85,9 +85,9 @@ struct PairCopy {
   }
   // Until what is committed here is visible here.
   bool Settle() {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const auto end = env::SystemClock().Now() + std::chrono::seconds(30);
     while (space->visible().sequence < log().committed_end()) {
-      if (std::chrono::steady_clock::now() > end) return false;
+      if (env::SystemClock().Now() > end) return false;
       std::this_thread::yield();
     }
     return true;

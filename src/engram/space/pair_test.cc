@@ -45,9 +45,9 @@ class PairTest : public ::testing::Test {
   }
   // Waits until the copy's log has it durable.
   void AwaitDurable(PairCopy& copy) {
-    const auto end = std::chrono::steady_clock::now() + kLong;
+    const auto end = env::SystemClock().Now() + kLong;
     while (copy.log().durable_end() < copy.log().end()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), end);
+      ASSERT_LT(env::SystemClock().Now(), end);
       std::this_thread::yield();
     }
   }
