@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engram/cli/command.h"
+#include "engram/cli/copies_text.h"
 #include "engram/cli/import_debian.h"
 #include "engram/cli/import_git.h"
 #include "engram/cli/importer.h"
@@ -15,17 +16,6 @@ namespace engram::cli {
 namespace {
 
 using Read = std::function<Result<ImportCounts>(const EpisodeSink&)>;
-
-const char* Level(const v1::WriteResult& write) {
-  switch (write.durability()) {
-    case v1::DURABILITY_REPLICATED:
-      return "replicated";
-    case v1::DURABILITY_WRITTEN:
-      return "written, not synced";
-    default:
-      return "local";
-  }
-}
 
 void PrintCounts(const ImportCounts& counts, const ImportTotals& totals) {
   const nlohmann::ordered_json json = {{"read", counts.read},       {"created", totals.created},
@@ -50,10 +40,7 @@ int RunImport(Context& context, const std::string& unit, const Read& read) {
     PrintCounts(*counts, totals);
   }
   progress.Finish(Grouped(totals.sent) + " " + unit + " · " + Grouped(totals.created) + " new · " +
-                  Level(importer.last_write()) + ", " +
-                  std::to_string(importer.last_write().durable_copies()) +
-                  (importer.last_write().durable_copies() == 1 ? " copy" : " copies") + " · " +
-                  FormatTook(progress.elapsed()));
+                  ReachedText(importer.last_write()) + " · " + FormatTook(progress.elapsed()));
   if (counts->skipped > 0) {
     Note(Grouped(counts->skipped) +
          " could not be read, the first: " + counts->first_skipped.ToString());
