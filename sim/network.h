@@ -3,6 +3,8 @@
 // good as cut. Serves each node a runtime::Transport. Not thread-safe.
 #pragma once
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +34,12 @@ class Network {
   void Cut(size_t from, size_t to, bool cut);
   void HealAll();
   bool cut(size_t from, size_t to) const { return cut_[from * nodes_ + to]; }
+  // Both nodes hear each other, as far as they know.
+  bool connected(size_t a, size_t b) const {
+    return up_[std::min(a, b) * nodes_ + std::max(a, b)];
+  }
+  // Called for every message that a node sends, before anything happens to it.
+  std::function<void(size_t from, size_t to, const runtime::SpaceMessage&)> on_send;
 
  private:
   class Port;

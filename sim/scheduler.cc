@@ -1,6 +1,14 @@
 #include "sim/scheduler.h"
 
+#include <cstdio>
+
 namespace engram::sim {
+
+namespace {
+
+constexpr size_t kRecent = 200;
+
+}  // namespace
 
 void Scheduler::At(Instant when, Owner owner, env::Task task) {
   const Order order{std::max(when, now_), prng_.Next(), next_id_++};
@@ -18,7 +26,9 @@ void Scheduler::RunUntil(Instant end) {
       continue;
     }
     ++steps_;
+    current_ = node.mapped().owner;
     node.mapped().task();
+    current_ = kWorld;
   }
   now_ = std::max(now_, end);
 }
@@ -44,13 +54,23 @@ void Scheduler::Drop(Owner owner) {
   paused_.erase(owner);
 }
 
-void Scheduler::Trace(std::string_view event) {
+void Scheduler::Trace(std::string event) {
   for (const char c : event) hash_ = (hash_ ^ static_cast<uint8_t>(c)) * 0x100000001b3;
   hash_ = (hash_ ^ static_cast<uint64_t>(now_.ns)) * 0x100000001b3;
+  Remark(std::move(event));
+}
+
+void Scheduler::Remark(std::string event) {
+  char at[32];
+  std::snprintf(at, sizeof at, "%11.6f  ", static_cast<double>(now_.ns) / 1e9 - 1);
+  recent_.push_back(at + std::move(event));
+  if (recent_.size() > kRecent) recent_.pop_front();
+  if (print_) std::printf("%s\n", recent_.back().c_str());
 }
 
 void SimExecutor::Post(env::Task task) {
-  PostAfter(Duration(static_cast<int64_t>(scheduler_.prng().Below(50'000))), std::move(task));
+  const auto most = static_cast<uint64_t>(most_->count());
+  PostAfter(Duration(static_cast<int64_t>(scheduler_.prng().Below(most))), std::move(task));
 }
 
 void SimExecutor::PostAfter(env::Duration delay, env::Task task) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -41,9 +42,19 @@ class Scheduler {
   void Drop(Owner owner);
   // Its tasks wait until then.
   void Pause(Owner owner, Instant until) { paused_[owner] = until; }
+  bool Paused(Owner owner) const {
+    const auto it = paused_.find(owner);
+    return it != paused_.end() && it->second > now_;
+  }
 
-  // Mixes an event into the trace.
-  void Trace(std::string_view event);
+  // Mixes an event into the trace, and keeps it among the newest for who asks what happened.
+  void Trace(std::string event);
+  // The same without the mixing: what is told for people.
+  void Remark(std::string event);
+  // Whose task runs now.
+  Owner current() const { return current_; }
+  const std::deque<std::string>& recent() const { return recent_; }
+  void Print(bool print) { print_ = print; }
   uint64_t trace_hash() const { return hash_; }
   uint64_t steps() const { return steps_; }
 
@@ -63,13 +74,17 @@ class Scheduler {
   std::map<Owner, Instant> paused_;
   uint64_t next_id_ = 0, steps_ = 0;
   uint64_t hash_ = 0xcbf29ce484222325;
+  std::deque<std::string> recent_;
+  bool print_ = false;
+  Owner current_ = kWorld;
 };
 
 // The pool of a node: tasks come back through the scheduler, a little later and in any order.
 class SimExecutor : public env::Executor {
  public:
-  SimExecutor(Scheduler& scheduler, Owner owner)
-      : scheduler_(scheduler), owner_(owner), alive_(std::make_shared<bool>(true)) {}
+  // A task begins within `most`, read at each post: a slow disk is a slow pool.
+  SimExecutor(Scheduler& scheduler, Owner owner, const Duration* most)
+      : scheduler_(scheduler), owner_(owner), most_(most), alive_(std::make_shared<bool>(true)) {}
   ~SimExecutor() override { *alive_ = false; }
   void Post(env::Task task) override;
   void PostAfter(env::Duration delay, env::Task task) override;
@@ -77,6 +92,7 @@ class SimExecutor : public env::Executor {
  private:
   Scheduler& scheduler_;
   const Owner owner_;
+  const Duration* const most_;
   std::shared_ptr<bool> alive_;
 };
 

@@ -2,14 +2,6 @@
 
 namespace engram::sim {
 
-namespace {
-
-std::string NameOf(size_t place) {
-  return "n" + std::to_string(place + 1);
-}
-
-}  // namespace
-
 World::World(const WorldOptions& options)
     : options_(options), scheduler_(options.seed), network_(scheduler_, options.nodes) {
   for (size_t place = 0; place < options.nodes; ++place) {
@@ -37,8 +29,10 @@ runtime::NodeOptions World::OptionsOf(size_t place) {
   options.log.min_free_bytes = 1;
   options.log.reserve_bytes = 0;
   options.space_defaults = options_.space_defaults;
-  options.make_executor = [this, place](const std::string&, int) {
-    return std::make_unique<SimExecutor>(scheduler_, static_cast<Owner>(place));
+  options.make_executor = [this, place](const std::string& pool, int) {
+    SimNode& owner = *nodes_[place];
+    return std::make_unique<SimExecutor>(scheduler_, static_cast<Owner>(place),
+                                         pool == "flush" ? &owner.flush_delay : &owner.delay);
   };
   runtime::ReplicationOptions replication = options_.replication;
   for (size_t i = 0; i < nodes_.size(); ++i) {
@@ -61,7 +55,7 @@ runtime::NodeOptions World::OptionsOf(size_t place) {
 Status World::Start(size_t place) {
   SimNode& node = *nodes_[place];
   ASSIGN_OR_RETURN(node.node, runtime::Node::Start(OptionsOf(place)));
-  ++node.lives;
+  ++node.life;
   scheduler_.Trace("start " + NameOf(place));
   return OkStatus();
 }
@@ -78,6 +72,8 @@ void World::End(size_t place) {
 
 void World::Kill(size_t place, bool process_only) {
   SimNode& node = *nodes_[place];
+  if (before_end) before_end(place);
+  ++node.life;
   auto files = process_only ? node.files->Clone() : node.files->CrashClone(scheduler_.prng());
   node.faulty->Heal();
   End(place);
@@ -88,6 +84,8 @@ void World::Kill(size_t place, bool process_only) {
 
 Status World::StopNode(size_t place) {
   SimNode& node = *nodes_[place];
+  if (before_end) before_end(place);
+  ++node.life;
   node.node->BeginShutdown();
   if (node.node->replication() != nullptr) node.node->replication()->Stop();
   scheduler_.Drain(static_cast<Owner>(place));
@@ -100,10 +98,16 @@ Status World::StopNode(size_t place) {
 
 void World::Wipe(size_t place) {
   SimNode& node = *nodes_[place];
+  ++node.disk_life;
   node.faulty.reset();
   node.files = std::make_unique<env::MemoryFileSystem>();
   node.faulty = std::make_unique<env::FaultyFileSystem>(*node.files);
   scheduler_.Trace("wipe " + NameOf(place));
+}
+
+void World::SlowDown(size_t place, Duration flush, Duration others) {
+  nodes_[place]->flush_delay = flush;
+  nodes_[place]->delay = others;
 }
 
 bool World::RunUntil(const std::function<bool()>& holds, Duration at_most) {

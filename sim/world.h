@@ -2,6 +2,7 @@
 // kills, wipes and heals them; what they do is theirs. Not thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,7 +48,15 @@ class World {
   // As it stands now, for checkers: also of a node that is down.
   env::MemoryFileSystem& files(size_t place) { return *nodes_[place]->files; }
   SimClock& clock(size_t place) { return nodes_[place]->clock; }
-  uint64_t lives(size_t place) const { return nodes_[place]->lives; }
+  // Another number at each start and at each end: what belongs to an earlier one is void.
+  uint64_t life(size_t place) const { return nodes_[place]->life; }
+  // Another number for each new disk.
+  uint64_t disk_life(size_t place) const { return nodes_[place]->disk_life; }
+  std::string NameOf(size_t place) const { return "n" + std::to_string(place + 1); }
+  // How long a task of the pool that syncs, and of the others, may wait for its turn.
+  void SlowDown(size_t place, Duration flush, Duration others);
+  // Called before a node ends, while it can still be looked at.
+  std::function<void(size_t place)> before_end;
 
   void RunFor(Duration duration) { scheduler_.RunUntil(scheduler_.now() + duration); }
   // Runs until `holds` or the time is over; says whether it holds.
@@ -61,7 +70,8 @@ class World {
     std::unique_ptr<env::MemoryFileSystem> files;
     std::unique_ptr<env::FaultyFileSystem> faulty;
     std::unique_ptr<runtime::Node> node;
-    uint64_t lives = 0;
+    uint64_t life = 0, disk_life = 0;
+    Duration flush_delay = std::chrono::microseconds(50), delay = std::chrono::microseconds(50);
   };
   runtime::NodeOptions OptionsOf(size_t place);
   void End(size_t place);

@@ -202,7 +202,8 @@ void CopyRunner::Tick() {
     if (fit && (state.poisoned || state.read_only)) Fail(state.why);
     cluster::Tick tick;
     for (size_t peer = 0; peer < context_.options->nodes.size(); ++peer) {
-      tick.contacts.push_back(peer == me_ ? Instant() : context_.transport->peer(peer).last_contact);
+      tick.contacts.push_back(peer == me_ ? Instant()
+                                          : context_.transport->peer(peer).last_contact);
     }
     Step(std::move(tick));
   });
@@ -280,6 +281,33 @@ Status CopyRunner::Addressed(Status status) const {
   return status;
 }
 
+std::string CopyRunner::SilentNodes() const {
+  std::string silent;
+  for (size_t peer = 0; peer < context_.options->nodes.size(); ++peer) {
+    if (peer == me_ || context_.transport->peer(peer).connected) continue;
+    silent += (silent.empty() ? "" : ", ") + context_.options->nodes[peer].name;
+  }
+  return silent;
+}
+
+// Of too few copies. Who is missing is in the set, or was left out of it by a promotion.
+Status CopyRunner::WithAdvice(Status status) const {
+  const std::string need = status.metadata().at("need");
+  const std::string missing = status.metadata().at("missing");
+  const std::string silent = SilentNodes();
+  std::string advice = "wait until the other copy has caught up";
+  if (!missing.empty()) {
+    advice = "start " + missing + ", or take it out of the set with engram replicas remove";
+  } else if (!silent.empty()) {
+    advice = "start " + silent + ", it then joins the set by itself";
+  }
+  return std::move(status)
+      .Expected("copies on " + need + " nodes that answer")
+      .Suggest(advice + "; or ask for local durability")
+      .Example("engram remember \"…\" --durability local")
+      .With("space", name_);
+}
+
 Result<v1::Durability> CopyRunner::Admit(v1::Durability level) {
   const Instant now = context_.clock->Now();
   Status status, local;
@@ -299,17 +327,7 @@ Result<v1::Durability> CopyRunner::Admit(v1::Durability level) {
   if (local.ok()) {
     if (level == v1::DURABILITY_LOCAL || status.ok()) return level;
     if (level == v1::DURABILITY_AUTO) return v1::DURABILITY_LOCAL;
-    const std::string missing =
-        status.metadata().count("missing") != 0 ? status.metadata().at("missing") : std::string();
-    status = std::move(status)
-                 .Expected("copies on " + status.metadata().at("need") + " nodes that answer")
-                 .Suggest(missing.empty() ? "start the other node, or ask for local durability"
-                                          : "start " + missing +
-                                                ", or take it out of the set with engram "
-                                                "replicas remove, or ask for local durability")
-                 .Example("engram remember \"…\" --durability local")
-                 .With("space", name_);
-    return status;
+    return WithAdvice(std::move(status));
   }
   if (local.reason() == Reason::NOT_PRIMARY) return Addressed(local);
   if (role == Role::kCandidate && since.has_value() && now - *since < std::chrono::seconds(1)) {
@@ -325,11 +343,7 @@ Result<v1::Durability> CopyRunner::Admit(v1::Durability level) {
   const int64_t seconds =
       since.has_value() ? std::chrono::duration_cast<std::chrono::seconds>(now - *since).count()
                         : 0;
-  std::string silent;
-  for (size_t peer = 0; peer < context_.options->nodes.size(); ++peer) {
-    if (peer == me_ || context_.transport->peer(peer).connected) continue;
-    silent += (silent.empty() ? "" : ", ") + context_.options->nodes[peer].name;
-  }
+  const std::string silent = SilentNodes();
   return Status(Reason::NO_PRIMARY,
                 "no primary for space '" + name_ + "' since " + std::to_string(seconds) + " s")
       .Expected("one of " + names + " as primary")

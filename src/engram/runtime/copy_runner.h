@@ -125,6 +125,8 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void NotePolicy(const std::shared_ptr<space::Space>& space);
   void LogMovedNow();
   Status Addressed(Status status) const;
+  Status WithAdvice(Status status) const;
+  std::string SilentNodes() const;
 
   // copy_effects.cc
   void Carry(cluster::Effects effects);

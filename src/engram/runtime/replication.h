@@ -96,6 +96,13 @@ struct QuarantineEntry {
   std::string kind;     // stored, updated, deleted, suppressed, …
   std::string content;  // text of an episode, shortened
   bool replayed = false;
+  uint32_t type = 0;  // these three as they lay in the log, for a replay
+  uint32_t checksum = 0;
+  std::string record;
+};
+struct QuarantinePart {
+  std::vector<QuarantineEntry> entries;
+  Sequence next;  // where the next part begins; zero when this was the last
 };
 struct QuarantineInfo {
   std::string space, file;
@@ -129,11 +136,15 @@ class Replication {
 
   // What a promotion cut off and kept. Blocks.
   virtual Result<std::vector<QuarantineInfo>> ListQuarantine(const std::string& space) = 0;
-  virtual Result<std::vector<QuarantineEntry>> ShowQuarantine(const std::string& space,
-                                                              const std::string& file) = 0;
-  // Writes what a quarantined file holds again, as new writes, once: a second replay writes
-  // nothing. Returns how many were written. NOT_PRIMARY.
-  virtual Result<uint64_t> ReplayQuarantine(const std::string& space, const std::string& file) = 0;
+  // From this sequence on; with their records in parts of a few megabytes, without them at once.
+  virtual Result<QuarantinePart> ShowQuarantine(const std::string& space, const std::string& file,
+                                                Sequence from, bool with_records) = 0;
+  // Writes entries of a quarantine again, as new writes, once: a second time nothing is written.
+  // Returns how many were written. NOT_PRIMARY.
+  virtual Result<uint64_t> ReplayQuarantine(const std::string& space,
+                                            const std::vector<QuarantineEntry>& entries) = 0;
+  // The file was replayed: lists say so.
+  virtual Status MarkReplayed(const std::string& space, const std::string& file) = 0;
 
   virtual void Stop() = 0;
 };

@@ -1,0 +1,254 @@
+// Logs, epochs and commit: log-matching, one-primary-per-epoch, commit, rewind-not-below-commit.
+#include "engram/base/hash.h"
+#include "sim/checkers/checker.h"
+
+namespace engram::sim {
+
+namespace {
+
+// Equal (epoch, sequence) means equal bytes and an equal prefix, on any disk, at any time of the
+// run; no gaps, the chain holds, epochs never fall.
+class LogMatching : public Checker {
+ public:
+  explicit LogMatching(Scene& scene) : Checker(scene, "log-matching") {}
+  void OnPoll(const Poll& poll) override {
+    for (const auto& [space, logs] : poll.logs) {
+      for (size_t place = 0; place < logs.size(); ++place) Look(space, place, logs[place]);
+    }
+  }
+  void AtRest(const Rest& rest) override {
+    for (const auto& [space, logs] : rest.poll.logs) {
+      for (size_t place = 0; place < logs.size(); ++place) {
+        if (logs[place].broken.empty()) continue;
+        Fail(NameOf(place) + " " + space + ": " + logs[place].broken);
+      }
+    }
+  }
+
+ private:
+  void Look(const std::string& space, size_t place, const DiskLog& log) {
+    uint64_t prefix = 0;
+    for (const DiskEntry& entry : log.entries) {
+      prefix = (prefix ^ entry.crc) * 0x9e3779b97f4a7c15 + entry.sequence.value();
+      const Key key{log.identity(), {entry.epoch, entry.sequence}};
+      const auto [it, fresh] = seen_.try_emplace(key, Seen{prefix, place});
+      if (fresh || it->second.prefix == prefix) continue;
+      return Fail(space + ": entry " + ToString(entry.sequence) + " of epoch " +
+                  ToString(entry.epoch) + " is not the same on " + NameOf(place) + " and " +
+                  NameOf(it->second.place));
+    }
+  }
+  using Key = std::pair<uint32_t, Position>;
+  struct Seen {
+    uint64_t prefix;
+    size_t place;
+  };
+  std::map<Key, Seen> seen_;
+};
+
+// Nobody but one life of one directory speaks as the primary of an epoch, or writes its entries.
+class OnePrimary : public Checker {
+ public:
+  explicit OnePrimary(Scene& scene) : Checker(scene, "one-primary-per-epoch") {}
+  void OnSend(size_t from, size_t, const runtime::SpaceMessage& message) override {
+    const auto& body = message.message.body;
+    if (!std::holds_alternative<replication::Open>(body) &&
+        !std::holds_alternative<replication::Entries>(body)) {
+      return;
+    }
+    const replication::Stamp& stamp = message.message.stamp;
+    Note(message.space + " " + FormatUuid(stamp.space.bytes), stamp.epoch,
+         {NameOf(from), stamp.sender, {}});
+  }
+  void OnPoll(const Poll& poll) override {
+    for (const auto& [space, logs] : poll.logs) {
+      for (const DiskLog& log : logs) {
+        for (const DiskEntry& entry : log.entries) {
+          if (!entry.start.has_value()) continue;
+          Note(space + " " + std::to_string(log.identity()), entry.epoch, entry.start->primary);
+        }
+      }
+    }
+  }
+
+ private:
+  void Note(const std::string& space, Epoch epoch, const replication::Member& primary) {
+    const auto [it, fresh] = primaries_.try_emplace({space, epoch}, primary);
+    if (fresh || it->second == primary) return;
+    Fail(space + ": epoch " + ToString(epoch) + " is led by " + it->second.node + " and by " +
+         primary.node + (it->second.node == primary.node ? " with another directory" : ""));
+  }
+  std::map<std::pair<std::string, Epoch>, replication::Member> primaries_;
+};
+
+// Stated losses that any node has shown so far.
+class Losses {
+ public:
+  void Note(const Poll& poll) {
+    for (const auto& states : poll.states) {
+      for (const runtime::SpaceState& state : states) {
+        if (state.record.has_value()) Note(state.space, *state.record);
+      }
+    }
+    for (const auto& [space, logs] : poll.logs) {
+      for (const DiskLog& log : logs) {
+        for (const DiskEntry& entry : log.entries) {
+          if (entry.start.has_value()) Note(space, *entry.start);
+        }
+      }
+    }
+  }
+  // Some epoch above `position`'s said that what lies there may be lost.
+  bool Cover(const std::string& space, Position position) const {
+    const auto it = stated_.find(space);
+    if (it == stated_.end()) return false;
+    for (const auto& [epoch, after] : it->second) {
+      if (epoch > position.epoch && after < position.sequence) return true;
+    }
+    return false;
+  }
+
+ private:
+  void Note(const std::string& space, const replication::SpaceRecord& record) {
+    if (record.loss_after) stated_[space][record.epoch] = record.loss_after->sequence;
+  }
+  std::map<std::string, std::map<Epoch, Sequence>> stated_;
+};
+
+// What is excused of a commit that is gone: a stated loss, and entries that one copy alone had when
+// the operator said what was not so.
+bool Excused(const Scene& scene, const Losses& losses, const std::string& space, Position gone) {
+  if (scene.facts.Doubt(space) || scene.facts.false_statements) return true;
+  return losses.Cover(space, gone);
+}
+
+// Commit never falls while a process runs, and no entry at or below any commit ever reported is
+// lost or changed, but inside a stated loss.
+class Commit : public Checker {
+ public:
+  explicit Commit(Scene& scene) : Checker(scene, "commit") {}
+  void OnPoll(const Poll& poll) override {
+    losses_.Note(poll);
+    for (size_t place = 0; place < poll.states.size(); ++place) {
+      for (const runtime::SpaceState& state : poll.states[place]) LookAt(place, state);
+    }
+    for (const auto& [space, logs] : poll.logs) {
+      for (size_t place = 0; place < logs.size(); ++place) {
+        const auto* state = Find(poll, place, space);
+        if (state != nullptr) Learn(place, *state, logs[place]);
+      }
+    }
+  }
+  void AtRest(const Rest& rest) override {
+    if (!rest.converged) return;
+    for (const auto& [space, primary] : rest.primary) {
+      const DiskLog& log = rest.poll.logs.at(space)[primary];
+      for (const auto& [at, known] : known_[{space, log.identity()}]) {
+        const DiskEntry* entry = log.At(at);
+        if (entry != nullptr && entry->crc == known.crc) continue;
+        if (Excused(scene_, losses_, space, {known.epoch, at})) continue;
+        return Fail(space + ": entry " + ToString(at) + " of epoch " + ToString(known.epoch) +
+                    " was committed, as " + NameOf(known.place) + " said, and is gone");
+      }
+    }
+  }
+
+ private:
+  struct Known {
+    uint32_t crc;
+    Epoch epoch;
+    size_t place;
+  };
+  void LookAt(size_t place, const runtime::SpaceState& state) {
+    Sequence& commit = commits_[{place, scene_.world.life(place), state.space}];
+    if (state.commit < commit && !Excused(scene_, losses_, state.space, {Epoch(), commit})) {
+      Fail(state.space + ": the commit of " + NameOf(place) + " fell from " + ToString(commit) +
+           " to " + ToString(state.commit));
+    }
+    commit = state.commit;
+  }
+  void Learn(size_t place, const runtime::SpaceState& state, const DiskLog& log) {
+    auto& known = known_[{state.space, log.identity()}];
+    for (const DiskEntry& entry : log.entries) {
+      if (entry.sequence > state.commit) break;
+      const Known now{entry.crc, entry.epoch, place};
+      const auto [it, fresh] = known.try_emplace(entry.sequence, now);
+      if (fresh || it->second.crc == entry.crc) continue;
+      const Known older = it->second.epoch < entry.epoch ? it->second : now;
+      it->second = it->second.epoch < entry.epoch ? now : it->second;
+      if (Excused(scene_, losses_, state.space, {older.epoch, entry.sequence})) continue;
+      return Fail(state.space + ": entry " + ToString(entry.sequence) +
+                  " was committed with two contents, says " + NameOf(place));
+    }
+  }
+  Losses losses_;
+  std::map<std::tuple<size_t, uint64_t, std::string>, Sequence> commits_;
+  std::map<std::pair<std::string, uint32_t>, std::map<Sequence, Known>> known_;
+};
+
+// A copy never cuts what it knew to be committed and had synced, but inside a stated loss.
+class Rewind : public Checker {
+ public:
+  explicit Rewind(Scene& scene) : Checker(scene, "rewind-not-below-commit") {}
+  void OnPoll(const Poll& poll) override {
+    losses_.Note(poll);
+    for (size_t place = 0; place < poll.states.size(); ++place) {
+      for (const runtime::SpaceState& state : poll.states[place]) {
+        Mark& mark = marks_[{place, scene_.world.disk_life(place), state.space}];
+        if (state.log_end < mark.through) Judge(place, state, mark);
+        if (state.log_end < mark.through) mark = Mark();
+        const Sequence through = std::min(state.commit, state.durable);
+        mark.through = std::max(mark.through, through);
+      }
+    }
+    for (const auto& [space, logs] : poll.logs) {
+      for (size_t place = 0; place < logs.size(); ++place) Compare(space, place, logs[place]);
+    }
+  }
+
+ private:
+  struct Mark {
+    Sequence through;
+    std::map<Sequence, std::pair<uint32_t, Epoch>> entries;
+  };
+  void Judge(size_t place, const runtime::SpaceState& state, const Mark& mark) {
+    if (Excused(scene_, losses_, state.space, {Epoch(), mark.through})) return;
+    Fail(state.space + ": " + NameOf(place) + " cut its log to " + ToString(state.log_end) +
+         ", and knew " + ToString(mark.through) + " to be committed");
+  }
+  void Compare(const std::string& space, size_t place, const DiskLog& log) {
+    const auto it = marks_.find({place, scene_.world.disk_life(place), space});
+    if (it == marks_.end()) return;
+    Mark& mark = it->second;
+    for (const DiskEntry& entry : log.entries) {
+      if (entry.sequence > mark.through) break;
+      const auto [known, fresh] =
+          mark.entries.try_emplace(entry.sequence, std::pair(entry.crc, entry.epoch));
+      if (fresh || known->second.first == entry.crc) continue;
+      const Position gone{known->second.second, entry.sequence};
+      known->second = {entry.crc, entry.epoch};
+      if (Excused(scene_, losses_, space, gone)) continue;
+      return Fail(space + ": " + NameOf(place) + " put another entry at " +
+                  ToString(entry.sequence) + ", which it knew to be committed");
+    }
+  }
+  Losses losses_;
+  std::map<std::tuple<size_t, uint64_t, std::string>, Mark> marks_;
+};
+
+}  // namespace
+
+std::unique_ptr<Checker> MakeLogMatching(Scene& scene) {
+  return std::make_unique<LogMatching>(scene);
+}
+std::unique_ptr<Checker> MakeOnePrimary(Scene& scene) {
+  return std::make_unique<OnePrimary>(scene);
+}
+std::unique_ptr<Checker> MakeCommit(Scene& scene) {
+  return std::make_unique<Commit>(scene);
+}
+std::unique_ptr<Checker> MakeRewind(Scene& scene) {
+  return std::make_unique<Rewind>(scene);
+}
+
+}  // namespace engram::sim

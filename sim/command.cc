@@ -1,0 +1,155 @@
+#include "sim/command.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <vector>
+
+#include "sim/run.h"
+
+namespace engram::sim {
+
+using replication::Mutant;
+
+namespace {
+
+struct Named {
+  const char* name;
+  Mutant mutant;
+};
+constexpr Named kMutants[] = {
+    {"resume-epoch", Mutant::kResumeEpoch},
+    {"grow-without-counting", Mutant::kGrowWithoutCounting},
+    {"grow-to-known-commit", Mutant::kGrowToKnownCommit},
+    {"ignore-incarnations", Mutant::kIgnoreIncarnations},
+    {"commit-by-majority", Mutant::kCommitByMajority},
+    {"accept-lower-epoch", Mutant::kAcceptLowerEpoch},
+    {"old-acks-count", Mutant::kOldAcksCount},
+    {"ack-before-sync", Mutant::kAckBeforeSync},
+    {"commit-counts-unsynced", Mutant::kCommitCountsUnsynced},
+    {"record-on-primary-only", Mutant::kRecordOnPrimaryOnly},
+    {"wiped-answers-count", Mutant::kWipedAnswersCount},
+    {"ask-without-promise", Mutant::kAskWithoutPromise},
+    {"no-majority", Mutant::kNoMajority},
+    {"own-record", Mutant::kOwnRecord},
+    {"shrink-by-timeout", Mutant::kShrinkByTimeout},
+    {"create-without-asking", Mutant::kCreateWithoutAsking},
+    {"plain-epochs", Mutant::kPlainEpochs},
+    {"cut-below-commit", Mutant::kCutBelowCommit},
+    {"set-of-all-answers", Mutant::kSetOfAllAnswers},
+    {"start-committed-alone", Mutant::kStartCommittedAlone},
+    {"no-stated-loss", Mutant::kNoStatedLoss},
+    {"restart-states-no-loss", Mutant::kRestartStatesNoLoss},
+    {"replicated-answered-at-commit", Mutant::kReplicatedAnsweredAtCommit},
+};
+
+struct Tally {
+  uint64_t runs = 0, failed = 0, operations = 0, acknowledged = 0, reads = 0;
+  double seconds = 0;
+};
+
+void RunOne(const CommandOptions& options, uint64_t seed, Tally* tally) {
+  RunOptions run{.seed = seed,
+                 .nodes = options.nodes,
+                 .mutant = *MutantFromName(options.mutant),
+                 .only = options.only,
+                 .print = options.trace};
+  const RunResult result = Run(run);
+  ++tally->runs;
+  tally->operations += result.operations;
+  tally->acknowledged += result.acknowledged;
+  tally->reads += result.reads;
+  tally->seconds += result.seconds;
+  bool same = true;
+  if (options.twice && result.ok()) {
+    same = Run(run).trace_hash == result.trace_hash;
+    if (!same) std::printf("seed %lu: two runs differ\n", seed);
+  }
+  if (!result.ok() || !same) ++tally->failed;
+  if (!result.ok() && options.trace) {
+    std::printf("seed %lu: %s: %s\n", seed, result.checker.c_str(), result.what.c_str());
+  } else if (!result.ok() && options.first == options.last) {
+    std::printf("%s", Report(result).c_str());
+  } else if (!result.ok()) {
+    std::printf("seed %lu: %s: %s\n  (%s)\n", seed, result.checker.c_str(), result.what.c_str(),
+                result.plan.c_str());
+  } else if (options.first == options.last) {
+    std::printf("seed %lu: ok, %s\n", seed, result.plan.c_str());
+  }
+  std::fflush(stdout);
+}
+
+// Every `processes`-th seed from `first + offset` on.
+Tally RunShare(const CommandOptions& options, int offset) {
+  Tally tally;
+  const auto step = static_cast<uint64_t>(options.processes);
+  for (uint64_t seed = options.first + static_cast<uint64_t>(offset); seed <= options.last;
+       seed += step) {
+    RunOne(options, seed, &tally);
+    if (offset == 0 && tally.runs % 50 == 0) {
+      std::printf("… seed %lu of %lu\n", seed, options.last);
+      std::fflush(stdout);
+    }
+  }
+  return tally;
+}
+
+void Say(const Tally& tally) {
+  std::printf("%lu runs, %lu failed; %.0f s simulated, %lu operations (%lu acknowledged), "
+              "%lu reads\n",
+              tally.runs, tally.failed, tally.seconds, tally.operations, tally.acknowledged,
+              tally.reads);
+}
+
+Tally RunInProcesses(const CommandOptions& options) {
+  std::vector<std::array<int, 2>> pipes;
+  for (int i = 0; i < options.processes; ++i) {
+    std::array<int, 2> ends{};
+    if (pipe(ends.data()) != 0) break;
+    std::fflush(stdout);
+    if (fork() == 0) {
+      const Tally tally = RunShare(options, i);
+      const bool told = write(ends[1], &tally, sizeof tally) == sizeof tally;
+      _exit(told ? 0 : 1);
+    }
+    close(ends[1]);
+    pipes.push_back(ends);
+  }
+  Tally sum;
+  for (const auto& ends : pipes) {
+    Tally tally;
+    // A process that died has found something, too.
+    if (read(ends[0], &tally, sizeof tally) != sizeof tally) tally = {.runs = 1, .failed = 1};
+    close(ends[0]);
+    sum.runs += tally.runs, sum.failed += tally.failed;
+    sum.operations += tally.operations, sum.acknowledged += tally.acknowledged;
+    sum.reads += tally.reads, sum.seconds += tally.seconds;
+  }
+  while (wait(nullptr) > 0) continue;
+  return sum;
+}
+
+}  // namespace
+
+std::optional<Mutant> MutantFromName(const std::string& name) {
+  if (name.empty()) return Mutant::kNone;
+  for (const Named& named : kMutants) {
+    if (name == named.name) return named.mutant;
+  }
+  return std::nullopt;
+}
+
+int RunCommand(const CommandOptions& options) {
+  if (!MutantFromName(options.mutant).has_value()) {
+    std::printf("no rule of this name: %s\n", options.mutant.c_str());
+    return 2;
+  }
+  const Tally tally =
+      options.processes > 1 ? RunInProcesses(options) : RunShare(options, /*offset=*/0);
+  if (options.first != options.last) Say(tally);
+  return tally.failed == 0 ? 0 : 1;
+}
+
+}  // namespace engram::sim

@@ -1,0 +1,166 @@
+#include "sim/operator.h"
+
+namespace engram::sim {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration kEvery = 250ms;
+constexpr Duration kPatience = 1500ms;
+
+std::optional<runtime::SpaceState> StateOf(World& world, size_t place, const std::string& space) {
+  if (!world.up(place)) return std::nullopt;
+  for (runtime::SpaceState& state : world.node(place).replication()->Spaces()) {
+    if (state.space == space) return std::move(state);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Operator::Operator(World& world, const Plan& plan, Facts& facts)
+    : world_(world), plan_(plan), facts_(facts), prng_(world.prng().Next()) {}
+
+void Operator::Look() {
+  world_.scheduler().After(kEvery, kWorld, [this] {
+    if (stopped_) return;
+    LookAfterLogs();
+    for (const SpacePlan& space : plan_.spaces) LookAt(space.name);
+    Look();
+  });
+}
+
+void Operator::LookAt(const std::string& space) {
+  Care& care = care_[space];
+  const Instant now = world_.scheduler().now();
+  std::optional<size_t> primary;
+  bool short_of_copies = false, anywhere = false;
+  for (size_t place = 0; place < world_.size(); ++place) {
+    const auto state = StateOf(world_, place, space);
+    if (!state.has_value()) continue;
+    anywhere = anywhere || state->log_end.value() > 0;
+    if (state->role != cluster::Role::kPrimary || !state->serving) continue;
+    primary = place;
+    short_of_copies = !state->writes_replicated;
+  }
+  if (primary.has_value() || !anywhere) care.without_since = now;
+  if (!short_of_copies) care.short_since = now;
+  if (primary.has_value()) care.failures = 0;
+  if (care.asking) return;
+  if (now - care.without_since > kPatience) return Promote(space, &care);
+  if (now - care.short_since > kPatience && !calm_) Remove(space, *primary, &care);
+}
+
+// A node that is down, and that nobody starts before this is over.
+std::optional<size_t> Operator::StoppedNode() {
+  for (size_t place = 0; place < world_.size(); ++place) {
+    if (!world_.up(place)) return place;
+  }
+  return std::nullopt;
+}
+
+// Who has most of the log: a person would look, too.
+size_t Operator::Fittest(const std::string& space) {
+  size_t best = prng_.Below(world_.size());
+  Position most;
+  for (size_t place = 0; place < world_.size(); ++place) {
+    const auto state = StateOf(world_, place, space);
+    if (!state.has_value()) continue;
+    const Position end{state->record.has_value() ? state->record->epoch : Epoch(), state->log_end};
+    if (end >= most) best = place, most = end;
+  }
+  return best;
+}
+
+void Operator::Promote(const std::string& space, Care* care) {
+  const size_t place = prng_.OneIn(3) ? prng_.Below(world_.size()) : Fittest(space);
+  if (!world_.up(place)) return;
+  runtime::PromoteCommand command;
+  command.space = space;
+  if (const auto stopped = StoppedNode(); stopped.has_value()) {
+    command.stopped = world_.NameOf(*stopped);
+  } else if (plan_.false_statements && !calm_ && prng_.OneIn(2)) {
+    const size_t other = (place + 1 + prng_.Below(world_.size() - 1)) % world_.size();
+    command.stopped = world_.NameOf(other);
+    facts_.false_statements = true;
+  }
+  command.force = (plan_.forces || calm_) && care->failures > 6;
+  Send(command.force ? Fittest(space) : place, command, care);
+}
+
+void Operator::Remove(const std::string& space, size_t primary, Care* care) {
+  const auto stopped = StoppedNode();
+  if (!stopped.has_value() || *stopped == primary) return;
+  runtime::PromoteCommand command;
+  command.space = space;
+  command.remove = world_.NameOf(*stopped);
+  if (world_.size() == 2) command.stopped = command.remove;
+  Send(primary, command, care);
+}
+
+void Operator::Send(size_t place, const runtime::PromoteCommand& command, Care* care) {
+  if (!world_.up(place)) return;
+  const std::string what = "operator: " + command.space + " to " + world_.NameOf(place) +
+                           (command.stopped ? " stopped " + *command.stopped : "") +
+                           (command.remove ? " remove " + *command.remove : "") +
+                           (command.force ? " force" : "");
+  world_.scheduler().Trace(what);
+  care->asking = true;
+  if (command.force) facts_.forced[command.space] = world_.scheduler().now();
+  std::optional<size_t> held;
+  for (size_t other = 0; other < world_.size() && command.stopped; ++other) {
+    if (world_.NameOf(other) == *command.stopped && !world_.up(other)) held = other;
+  }
+  if (held) facts_.held_down.insert(*held);
+  auto over = std::make_shared<bool>(false);
+  const auto end = [this, over, care, held](const std::string& how) {
+    if (std::exchange(*over, true)) return;
+    world_.scheduler().Trace("operator: " + how);
+    care->asking = false;
+    if (held) facts_.held_down.erase(*held);
+  };
+  const uint64_t life = world_.life(place);
+  world_.scheduler().After(100us, static_cast<Owner>(place), [=, this] {
+    world_.node(place).replication()->Promote(command, [=, this](const auto& report) {
+      if (world_.life(place) != life) return;
+      const bool done = report.ok() && report->done;
+      if (!done) ++care->failures;
+      end(done ? "done" : report.ok() ? report->why : report.status().message());
+    });
+  });
+  world_.scheduler().After(5s, kWorld, [end, care] {
+    end("no answer");
+    (void)care;
+  });
+}
+
+// Opening again is what helps a log that has failed; so does the next life of the process.
+void Operator::LookAfterLogs() {
+  for (size_t place = 0; place < world_.size(); ++place) {
+    bool broken = false;
+    if (world_.up(place) && !world_.scheduler().Paused(static_cast<Owner>(place))) {
+      for (const auto& space : world_.node(place).spaces().Opened()) {
+        const wal::Log::State state = space->log().state();
+        broken = broken || space->NeedsReopening() || state.poisoned || state.read_only;
+      }
+    }
+    const Instant now = world_.scheduler().now();
+    if (!broken) {
+      broken_since_.erase(place);
+    } else if (now - broken_since_.try_emplace(place, now).first->second > kPatience) {
+      broken_since_.erase(place);
+      Restart(place);
+    }
+  }
+}
+
+void Operator::Restart(size_t place) {
+  world_.scheduler().Trace("operator: restarts " + world_.NameOf(place));
+  world_.Kill(place, /*process_only=*/true);
+  const Status started = world_.Start(place);
+  if (started.ok()) return;
+  world_.scheduler().Trace(world_.NameOf(place) + " does not start: " + started.message());
+}
+
+}  // namespace engram::sim

@@ -1,0 +1,50 @@
+// The person who looks after a simulated cluster: promotes when a space has been without a primary
+// for a while, takes a dead replica out of the set, restarts a process whose log has failed. Says
+// only what is true, unless the plan has it err. Not thread-safe.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "sim/facts.h"
+#include "sim/plan.h"
+#include "sim/world.h"
+
+namespace engram::sim {
+
+class Operator {
+ public:
+  Operator(World& world, const Plan& plan, Facts& facts);
+
+  void Start() { Look(); }
+  void Stop() { stopped_ = true; }
+  // From now on everything runs: nothing is stated any more, and force is the last resort.
+  void CalmDown() { calm_ = true; }
+
+ private:
+  struct Care {  // of one space
+    Instant without_since;
+    Instant short_since;
+    bool asking = false;
+    int failures = 0;
+  };
+  void Look();
+  void LookAt(const std::string& space);
+  void Promote(const std::string& space, Care* care);
+  void Remove(const std::string& space, size_t primary, Care* care);
+  void Send(size_t place, const runtime::PromoteCommand& command, Care* care);
+  void Restart(size_t place);
+  void LookAfterLogs();
+  std::optional<size_t> StoppedNode();
+  size_t Fittest(const std::string& space);
+
+  World& world_;
+  const Plan& plan_;
+  Facts& facts_;
+  Prng prng_;
+  std::map<std::string, Care> care_;
+  std::map<size_t, Instant> broken_since_;
+  bool stopped_ = false, calm_ = false;
+};
+
+}  // namespace engram::sim

@@ -1,0 +1,55 @@
+#include "sim/plan.h"
+
+#include <iterator>
+
+namespace engram::sim {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* kNames[] = {"cut",        "cut-one-way", "isolate", "kill",  "power-cut",
+                                  "pause",      "wipe",        "skew",    "write", "sync",
+                                  "full-disk",  "bit-flip",    "slow-disk", "bad-network"};
+static_assert(std::size(kNames) == kTroubles);
+
+Duration Between(Prng& prng, Duration least, Duration most) {
+  return least + Duration(static_cast<int64_t>(prng.Below(static_cast<uint64_t>(
+                     (most - least).count()))));
+}
+
+}  // namespace
+
+const char* Name(Trouble trouble) {
+  return kNames[static_cast<int>(trouble)];
+}
+
+Plan MakePlan(uint64_t seed, size_t nodes) {
+  Prng prng(seed * 0x9e3779b97f4a7c15 + 1);
+  Plan plan;
+  plan.seed = seed;
+  plan.nodes = nodes != 0 ? nodes : (prng.OneIn(4) ? 3 : 2);
+  const bool local_first = prng.OneIn(4);
+  plan.spaces.push_back(
+      {"default", local_first ? v1::DURABILITY_LOCAL : v1::DURABILITY_REPLICATED});
+  if (!prng.OneIn(3)) {
+    plan.spaces.push_back(
+        {"other", prng.OneIn(2) ? v1::DURABILITY_LOCAL : v1::DURABILITY_REPLICATED});
+  }
+  // A few kinds at once show more than all of them.
+  const uint64_t one_in = 1 + prng.Below(3);
+  for (int i = 0; i < kTroubles; ++i) {
+    if (prng.OneIn(one_in)) plan.troubles.push_back(static_cast<Trouble>(i));
+  }
+  plan.chaos = Between(prng, 3s, 9s);
+  plan.between = Between(prng, 100ms, 1200ms);
+  plan.wipes = prng.OneIn(8) ? 2 : 1;
+  plan.clients = 2 + prng.Below(3);
+  plan.think = Between(prng, 5ms, 60ms);
+  plan.false_statements = prng.OneIn(6);
+  plan.forces = prng.OneIn(10);
+  plan.slow_flush = prng.OneIn(3) ? Between(prng, 1ms, 30ms) : Between(prng, 20us, 1ms);
+  return plan;
+}
+
+}  // namespace engram::sim

@@ -1,0 +1,58 @@
+// What one seed decides before a run begins: how many nodes, which spaces, which faults may strike
+// and how hard. A value.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engram/base/instant.h"
+#include "engram/base/prng.h"
+#include "engram/replication/mutant.h"
+#include "engram/v1/options.pb.h"
+
+namespace engram::sim {
+
+enum class Trouble {
+  kCut,
+  kCutOneWay,
+  kIsolate,
+  kKill,
+  kPowerCut,
+  kPause,
+  kWipe,
+  kSkew,
+  kFailWrite,
+  kFailSync,
+  kFillDisk,
+  kFlipBit,
+  kSlowDisk,
+  kBadNetwork,
+};
+inline constexpr int kTroubles = 14;
+const char* Name(Trouble trouble);
+
+struct SpacePlan {
+  std::string name;
+  v1::Durability durability = v1::DURABILITY_REPLICATED;
+};
+
+struct Plan {
+  uint64_t seed = 1;
+  size_t nodes = 2;
+  std::vector<SpacePlan> spaces;
+  std::vector<Trouble> troubles;  // that may strike in this run
+  Duration chaos{};               // how long they do
+  Duration between{};             // two troubles, on average
+  size_t wipes = 0;               // at most
+  size_t clients = 3;
+  Duration think{};               // of a client between two calls, on average
+  bool false_statements = false;  // the operator may say stopped of a node that runs
+  bool forces = false;            // … and may force before everything is healed
+  Duration slow_flush{};
+  replication::Mutant mutant = replication::Mutant::kNone;
+};
+
+Plan MakePlan(uint64_t seed, size_t nodes);
+
+}  // namespace engram::sim

@@ -1,0 +1,281 @@
+#include "sim/run.h"
+
+#include <cinttypes>
+#include <ostream>
+#include <streambuf>
+
+#include "engram/obs/log.h"
+#include "engram/runtime/replication_impl.h"
+#include "sim/checkers/checker.h"
+#include "sim/nemesis.h"
+#include "sim/operator.h"
+#include "sim/workload.h"
+
+namespace engram::sim {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration kPollEvery = 20ms;
+constexpr int kLogsEvery = 50;  // polls
+constexpr Duration kHealWithin = 40s;
+
+// The structured log of the nodes goes into the trace, as remarks.
+class LogTap : public std::streambuf {
+ public:
+  explicit LogTap(Scheduler& scheduler) : scheduler_(scheduler), stream_(this) {
+    obs::ConfigureLog({.level = obs::Level::kInfo, .stream = &stream_});
+  }
+  ~LogTap() override {
+    static std::ostream nowhere(nullptr);
+    obs::ConfigureLog({.level = obs::Level::kError, .stream = &nowhere});
+  }
+
+ protected:
+  int overflow(int c) override {
+    if (c != '\n') {
+      line_.push_back(static_cast<char>(c));
+      return c;
+    }
+    const std::string text = line_.size() > 25 ? line_.substr(25) : line_;  // without the real time
+    const Owner owner = scheduler_.current();
+    scheduler_.Remark((owner == kWorld ? std::string("-") : "n" + std::to_string(owner + 1)) +
+                      ": " + text);
+    line_.clear();
+    return c;
+  }
+
+ private:
+  Scheduler& scheduler_;
+  std::ostream stream_;
+  std::string line_;
+};
+
+std::string InWords(const Plan& plan) {
+  std::string text = std::to_string(plan.nodes) + " nodes;";
+  for (const SpacePlan& space : plan.spaces) {
+    text += " " + space.name +
+            (space.durability == v1::DURABILITY_LOCAL ? " (local)" : " (replicated)");
+  }
+  text += ";";
+  for (const Trouble trouble : plan.troubles) text += std::string(" ") + Name(trouble);
+  if (plan.false_statements) text += "; false statements";
+  if (plan.forces) text += "; force";
+  return text;
+}
+
+WorldOptions OptionsOf(const Plan& plan) {
+  WorldOptions options;
+  options.nodes = plan.nodes;
+  options.seed = plan.seed;
+  options.segment_bytes = 16u << 10;
+  options.space_defaults.set_dimension(4);
+  options.space_defaults.set_durability(plan.spaces[0].durability);
+  options.replication.mutant = plan.mutant;
+  return options;
+}
+
+class Simulation {
+ public:
+  explicit Simulation(const RunOptions& options)
+      : plan_(MakePlan(options.seed, options.nodes)),
+        world_((plan_.mutant = options.mutant, OptionsOf(plan_))),
+        tap_(world_.scheduler()),
+        workload_(world_, plan_, history_),
+        nemesis_(world_, plan_, facts_),
+        operator_(world_, plan_, facts_),
+        scene_{world_, plan_, facts_, history_, {}, {}} {
+    world_.scheduler().Print(options.print);
+    for (const auto& [name, make] : AllCheckers()) {
+      if (options.only.empty() || options.only == name) checkers_.push_back(make(scene_));
+    }
+    Listen();
+  }
+
+  RunResult Run() {
+    if (Begin()) Live();
+    RunResult result;
+    result.seed = plan_.seed;
+    result.checker = scene_.checker;
+    result.what = scene_.what;
+    result.trace_hash = world_.scheduler().trace_hash();
+    result.steps = world_.scheduler().steps();
+    result.operations = history_.operations.size();
+    for (const Operation& operation : history_.operations) result.acknowledged += operation.ok();
+    result.reads = history_.readings.size();
+    result.seconds = static_cast<double>(world_.scheduler().now().ns) / 1e9 - 1;
+    result.plan = InWords(plan_);
+    result.recent = world_.scheduler().recent();
+    world_.before_end = nullptr;
+    return result;
+  }
+
+ private:
+  void Listen();
+  bool Begin();
+  void Live();
+  void PollNow(bool with_logs);
+  bool RunChecked(Duration at_most, const std::function<bool()>& until);
+  std::string WhatIsMissing(Rest* rest);
+
+  Plan plan_;
+  Facts facts_;
+  History history_;
+  World world_;
+  LogTap tap_;
+  Workload workload_;
+  Nemesis nemesis_;
+  Operator operator_;
+  Scene scene_;
+  std::vector<std::unique_ptr<Checker>> checkers_;
+  int polls_ = 0;
+};
+
+void Simulation::Listen() {
+  world_.network().on_send = [this](size_t from, size_t to, const runtime::SpaceMessage& message) {
+    for (const auto& checker : checkers_) checker->OnSend(from, to, message);
+  };
+  world_.before_end = [this](size_t) { PollNow(/*with_logs=*/false); };
+  workload_.on_reply = [this](const Operation& operation) {
+    for (const auto& checker : checkers_) checker->OnReply(operation);
+  };
+  workload_.on_read = [this](const Reading& reading) {
+    for (const auto& checker : checkers_) checker->OnRead(reading);
+  };
+}
+
+void Simulation::PollNow(bool with_logs) {
+  const Poll poll = TakePoll(scene_, with_logs);
+  for (const auto& checker : checkers_) checker->OnPoll(poll);
+}
+
+bool Simulation::RunChecked(Duration at_most, const std::function<bool()>& until) {
+  const Instant end = world_.scheduler().now() + at_most;
+  while (!scene_.failed() && world_.scheduler().now() < end) {
+    if (until && until()) return true;
+    world_.RunFor(kPollEvery);
+    PollNow(++polls_ % kLogsEvery == 0);
+  }
+  return until && !scene_.failed() && until();
+}
+
+// Everybody starts, and the spaces are made, before anything goes wrong.
+bool Simulation::Begin() {
+  for (size_t place = 0; place < world_.size(); ++place) {
+    world_.SlowDown(place, plan_.slow_flush, 50us);
+    if (const Status started = world_.Start(place); !started.ok()) {
+      scene_.checker = "begin", scene_.what = started.message();
+      return false;
+    }
+  }
+  Rest rest;
+  bool ready = RunChecked(10s, [&] {
+    const Poll poll = TakePoll(scene_, false);
+    const auto* state = Find(poll, 0, "default");
+    return state != nullptr && state->writes_replicated;
+  });
+  for (size_t i = 1; ready && i < plan_.spaces.size(); ++i) {
+    auto& impl = static_cast<runtime::ReplicationImpl&>(*world_.node(0).replication());
+    v1::SpaceSettings settings;
+    settings.set_dimension(4);
+    settings.set_durability(plan_.spaces[i].durability);
+    auto made = std::make_shared<bool>(false);
+    impl.CreateSpaceAsync(plan_.spaces[i].name, settings,
+                          [made](const auto& space) { *made = space.ok(); });
+    ready = RunChecked(10s, [&] { return *made; });
+  }
+  if (!ready && !scene_.failed()) {
+    scene_.checker = "begin", scene_.what = "the cluster does not come up without any trouble";
+  }
+  return ready;
+}
+
+void Simulation::Live() {
+  workload_.Start();
+  nemesis_.Start();
+  operator_.Start();
+  RunChecked(plan_.chaos, nullptr);
+  world_.scheduler().Trace("healing");
+  nemesis_.Heal();
+  operator_.CalmDown();
+  RunChecked(1s, nullptr);
+  workload_.Stop();
+  Rest rest;
+  rest.converged =
+      RunChecked(kHealWithin, [&] { return workload_.quiet() && WhatIsMissing(&rest).empty(); });
+  if (rest.converged) {
+    const size_t before = history_.operations.size();
+    for (const SpacePlan& space : plan_.spaces) {
+      workload_.WriteOnce(space.name, v1::DURABILITY_REPLICATED, world_.scheduler().now() + 10s);
+    }
+    rest.converged = RunChecked(
+        20s, [&] { return workload_.quiet() && WhatIsMissing(&rest).empty(); });
+    for (size_t i = before; i < history_.operations.size(); ++i) {
+      if (!history_.operations[i].ok()) {
+        rest.converged = false;
+        rest.why_not = "writes do not resume in " + history_.operations[i].space;
+      }
+    }
+  }
+  if (scene_.failed()) return;
+  if (!rest.converged && rest.why_not.empty()) {
+    rest.why_not = WhatIsMissing(&rest);
+    if (rest.why_not.empty()) rest.why_not = "clients still wait";
+  }
+  world_.scheduler().Trace(rest.converged ? "at rest" : "no rest: " + rest.why_not);
+  rest.poll = TakePoll(scene_, /*with_logs=*/true);
+  for (const auto& checker : checkers_) checker->OnPoll(rest.poll);
+  for (const auto& checker : checkers_) checker->AtRest(rest);
+}
+
+// What still separates the cluster from rest; "" = nothing.
+std::string Simulation::WhatIsMissing(Rest* rest) {
+  const Poll poll = TakePoll(scene_, false);
+  for (const SpacePlan& space : plan_.spaces) {
+    std::optional<size_t> primary;
+    for (size_t place = 0; place < world_.size(); ++place) {
+      const auto* state = Find(poll, place, space.name);
+      if (state == nullptr) return world_.NameOf(place) + " has no open copy of " + space.name;
+      if (state->role != cluster::Role::kPrimary) continue;
+      if (primary.has_value()) return "two primaries of " + space.name;
+      primary = place;
+    }
+    if (!primary.has_value()) return "no primary of " + space.name;
+    rest->primary[space.name] = *primary;
+    const runtime::SpaceState& leads = *Find(poll, *primary, space.name);
+    if (!leads.writes_replicated) return space.name + ": " + leads.why_not;
+    if (!leads.record || leads.record->in_sync.size() != world_.size()) {
+      return "not everybody is in the set of " + space.name;
+    }
+    for (size_t place = 0; place < world_.size(); ++place) {
+      const auto* state = Find(poll, place, space.name);
+      const auto open = world_.node(place).spaces().FindOpen(space.name);
+      if (open == nullptr) return world_.NameOf(place) + " does not have " + space.name + " open";
+      if (state->durable != leads.log_end || state->commit != leads.log_end ||
+          open->visible().sequence != leads.log_end) {
+        return world_.NameOf(place) + " has not all of " + space.name + ": end " +
+               ToString(state->log_end) + ", commit " + ToString(state->commit) + ", visible " +
+               ToString(open->visible().sequence) + " of " + ToString(leads.log_end) +
+               (state->alarm.empty() ? "" : " (" + state->alarm + ")");
+      }
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+RunResult Run(const RunOptions& options) {
+  return Simulation(options).Run();
+}
+
+std::string Report(const RunResult& result) {
+  std::string text = "seed " + std::to_string(result.seed) + ": ";
+  if (result.ok()) return text + "ok";
+  text += result.checker + ": " + result.what + "\n  (" + result.plan + ")\n";
+  for (const std::string& event : result.recent) text += "  " + event + "\n";
+  return text;
+}
+
+}  // namespace engram::sim

@@ -1,0 +1,26 @@
+// Two hundred seeds, each run twice: nothing that the checkers forbid happens, and the same seed is
+// the same run.
+#include <gtest/gtest.h>
+
+#include "sim/run.h"
+
+namespace engram::sim {
+namespace {
+
+constexpr uint64_t kSeeds = 200, kShard = 10;
+
+class SeedsTest : public testing::TestWithParam<uint64_t> {};
+
+TEST_P(SeedsTest, HoldAndRepeat) {
+  const uint64_t first = GetParam() * kShard + 1;
+  for (uint64_t seed = first; seed < first + kShard; ++seed) {
+    const RunResult once = Run({.seed = seed});
+    EXPECT_TRUE(once.ok()) << Report(once);
+    EXPECT_EQ(once.trace_hash, Run({.seed = seed}).trace_hash) << "seed " << seed;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, SeedsTest, testing::Range<uint64_t>(0, kSeeds / kShard));
+
+}  // namespace
+}  // namespace engram::sim
