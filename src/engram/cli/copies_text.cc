@@ -94,6 +94,12 @@ const admin::v1::NodeAnswer* Silent(const admin::v1::PromoteResponse& report) {
   return nullptr;
 }
 
+// Whether the node that shall lead is in the set, and so has every replicated write.
+bool InSet(const admin::v1::PromoteResponse& report) {
+  return std::any_of(report.nodes().begin(), report.nodes().end(),
+                     [](const admin::v1::NodeAnswer& node) { return node.me() && node.in_set(); });
+}
+
 std::string Label(const std::string& label, const std::string& text) {
   return Pad(label, 12) + " " + text + "\n";
 }
@@ -179,7 +185,9 @@ std::string PromotionTable(const admin::v1::PromoteResponse& report) {
   text += Label("votes", std::to_string(report.votes()) + " of " + std::to_string(report.voters()) +
                              " for epoch " + Epoch(report.epoch()) + ", a majority is " +
                              std::to_string(report.votes_needed()));
-  if (!report.has_loss_after()) {
+  if (!InSet(report)) {
+    text += Label("may be lost", "how much is not known: " + report.node() + " is not in the set");
+  } else if (!report.has_loss_after()) {
     text += Label("replicated",
                   "nothing can be lost: every replicated write has its copy on " + report.node());
   } else {

@@ -147,6 +147,13 @@ TEST(PromotionTextTest, ARefusalNamesTheStatementThatHelps) {
   EXPECT_EQ(RefusedText(unfit), "refused: n2 is not in the set. What helps: promote n1\n");
 }
 
+TEST(PromotionTextTest, PromisesNothingOfANodeOutsideOfTheSet) {
+  admin::v1::PromoteResponse report = DeadPrimary();
+  report.mutable_nodes(1)->set_in_set(false);
+  EXPECT_THAT(PromotionTable(report), HasSubstr("not known: n2 is not in the set"));
+  EXPECT_THAT(PromotionTable(report), Not(HasSubstr("nothing can be lost")));
+}
+
 TEST(PromotionTextTest, StatesALoss) {
   admin::v1::PromoteResponse report = DeadPrimary();
   report.mutable_loss_after()->set_epoch(kEpoch3);
