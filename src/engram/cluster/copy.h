@@ -108,7 +108,7 @@ struct Compared {
 };
 // Lead this space: an operator's word, or the node's own (a space opened whose primary it is).
 struct Stand {
-  StoreRequest request = {};  // kind kLead
+  StoreRequest request = {};  // taken as kLead, whatever its kind
 };
 struct ConfirmReads {
   uint64_t id;

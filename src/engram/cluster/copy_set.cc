@@ -27,8 +27,10 @@ void Copy::On(const Stand& event, Effects* out) {
     return;
   }
   if (event.request.id == 0 && (role_ != Role::kReplica || leader_.has_value())) return;
-  if (event.request.dry_run) {
-    TakeReply(store_->Start(event.request, Context(), out), out);
+  StoreRequest request = event.request;
+  request.kind = StoreRequest::Kind::kLead;
+  if (request.dry_run) {
+    TakeReply(store_->Start(request, Context(), out), out);
     return;
   }
   // What was led ends here: the new epoch is another, and entries that were shipped and not synced
@@ -42,7 +44,7 @@ void Copy::On(const Stand& event, Effects* out) {
     return;
   }
   SetRole(Role::kCandidate, out);
-  TakeReply(store_->Start(event.request, Context(), out), out);
+  TakeReply(store_->Start(request, Context(), out), out);
 }
 
 void Copy::On(const StoreAnswered& event, Effects* out) {

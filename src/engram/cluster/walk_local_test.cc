@@ -297,5 +297,20 @@ TEST(LocalWalk, KeepsAllRules) {
   EXPECT_EQ(Explore<LocalWalk>(LocalWalkOptions{}, 0, 8000), "");
 }
 
+class LocalWalkMutants : public testing::TestWithParam<Mutant> {};
+
+// Whoever breaks the rule is caught.
+TEST_P(LocalWalkMutants, AreCaught) {
+  LocalWalkOptions options;
+  options.mutant = GetParam();
+  EXPECT_NE(Explore<LocalWalk>(options, 0, 12000), "");
+}
+INSTANTIATE_TEST_SUITE_P(Rules, LocalWalkMutants,
+                         testing::Values(Mutant::kResumeEpoch, Mutant::kShrinkBeforeAnswer,
+                                         Mutant::kCommitByMajority, Mutant::kCommitCountsUnsynced,
+                                         Mutant::kStartCommittedAlone, Mutant::kNoStatedLoss,
+                                         Mutant::kRestartStatesNoLoss,
+                                         Mutant::kReplicatedAnsweredAtCommit));
+
 }  // namespace
 }  // namespace engram::cluster::walk

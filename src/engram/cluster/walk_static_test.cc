@@ -337,5 +337,22 @@ TEST(StaticWalk, KeepsAllRulesWhenForced) {
   EXPECT_EQ(Walk(options, 0, 10000), "");
 }
 
+class StaticWalkMutants : public testing::TestWithParam<Mutant> {};
+
+// Whoever breaks the rule is caught.
+TEST_P(StaticWalkMutants, AreCaught) {
+  StaticWalkOptions options;
+  options.mutant = GetParam();
+  EXPECT_NE(Explore<StaticWalk>(options, 0, 12000), "");
+}
+INSTANTIATE_TEST_SUITE_P(Rules, StaticWalkMutants,
+                         testing::Values(Mutant::kResumeEpoch, Mutant::kCommitByMajority,
+                                         Mutant::kAckBeforeSync, Mutant::kCommitCountsUnsynced,
+                                         Mutant::kRecordOnPrimaryOnly, Mutant::kWipedAnswersCount,
+                                         Mutant::kIgnoreIncarnations, Mutant::kNoMajority,
+                                         Mutant::kOwnRecord, Mutant::kShrinkByTimeout,
+                                         Mutant::kCreateWithoutAsking, Mutant::kPlainEpochs,
+                                         Mutant::kCutBelowCommit, Mutant::kSetOfAllAnswers));
+
 }  // namespace
 }  // namespace engram::cluster::walk

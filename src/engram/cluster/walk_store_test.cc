@@ -234,5 +234,20 @@ TEST(StoreWalk, KeepsAllRules) {
   EXPECT_EQ(Explore<StoreWalk>(StoreWalkOptions{}, 0, 8000), "");
 }
 
+class StoreWalkMutants : public testing::TestWithParam<Mutant> {};
+
+// Whoever breaks the rule is caught.
+TEST_P(StoreWalkMutants, AreCaught) {
+  StoreWalkOptions options;
+  options.mutant = GetParam();
+  EXPECT_NE(Explore<StoreWalk>(options, 0, 12000), "");
+}
+INSTANTIATE_TEST_SUITE_P(Rules, StoreWalkMutants,
+                         testing::Values(Mutant::kResumeEpoch, Mutant::kGrowWithoutCounting,
+                                         Mutant::kShrinkBeforeAnswer, Mutant::kIgnoreIncarnations,
+                                         Mutant::kCommitByMajority, Mutant::kAcceptLowerEpoch,
+                                         Mutant::kOldAcksCount, Mutant::kAckBeforeSync,
+                                         Mutant::kCommitCountsUnsynced));
+
 }  // namespace
 }  // namespace engram::cluster::walk

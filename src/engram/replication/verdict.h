@@ -27,13 +27,13 @@ struct PrimaryLog {
 };
 
 struct CopyLog {
-  Incarnation space;
-  std::span<const record::EpochBegin> history;
-  Sequence end;
-  Floors floors;
+  Incarnation space = {};
+  std::span<const record::EpochBegin> history = {};
+  Sequence end = {};
+  Floors floors = {};
   // Of a log begun at 1: under which epoch and tombstone floor of the primary.
-  Epoch begun_epoch;
-  Sequence begun_floor;
+  Epoch begun_epoch = {};
+  Sequence begun_floor = {};
   bool fork_in_hole = false;  // the copy's log has a Hole where the fork is
 };
 
