@@ -122,7 +122,7 @@ void ServiceImpl::Introspect(const CallContext& context, v1::IntrospectRequest r
   if (!id.ok()) return (*reply)(id.status());
   OnReader(context, std::move(*reply),
            [this, only = named ? *id : std::string(), request = std::move(request)](
-               Reply<v1::IntrospectResponse> answer) { answer(Inspect(only, request)); });
+               const Reply<v1::IntrospectResponse>& answer) { answer(Inspect(only, request)); });
 }
 
 }  // namespace engram::api

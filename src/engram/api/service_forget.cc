@@ -151,14 +151,15 @@ void ServiceImpl::Forget(const CallContext& context, v1::ForgetRequest request,
             }
             OnReader(context, std::move(answer),
                      [this, space, context,
-                      request = std::move(request)](Reply<v1::ForgetResponse> last) mutable {
-                       ForgetSelected(space, context, std::move(request), std::move(last));
+                      request = std::move(request)](Reply<v1::ForgetResponse> last) {
+                       ForgetSelected(space, context, request, std::move(last));
                      });
           });
 }
 
-void ServiceImpl::ForgetSelected(SpacePtr space, const CallContext& context,
-                                 v1::ForgetRequest request, Reply<v1::ForgetResponse> reply) {
+void ServiceImpl::ForgetSelected(const SpacePtr& space, const CallContext& context,
+                                 const v1::ForgetRequest& request,
+                                 Reply<v1::ForgetResponse> reply) {
   Result<std::unique_ptr<space::View>> view = NewView(*space, context, {});
   if (!view.ok()) return reply(view.status());
   const auto now = model::UtcTime::FromNs(node_.clock().WallNs());

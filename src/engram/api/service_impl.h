@@ -120,8 +120,8 @@ class ServiceImpl : public Service {
   Result<v1::IntrospectResponse> Inspect(const std::string& only,
                                          const v1::IntrospectRequest& request);
   v1::Space DescribeById(const std::string& id);
-  void ForgetSelected(SpacePtr space, const CallContext& context, v1::ForgetRequest request,
-                      Reply<v1::ForgetResponse> reply);
+  void ForgetSelected(const SpacePtr& space, const CallContext& context,
+                      const v1::ForgetRequest& request, Reply<v1::ForgetResponse> reply);
 
   runtime::Node& node_;
   Admission admission_;

@@ -108,7 +108,7 @@ void ServiceImpl::CreateSpace(const CallContext& context, v1::CreateSpaceRequest
   if (!reply) return;
   if (Status bad = model::CheckSpaceId(request.space().id()); !bad.ok()) return (*reply)(bad);
   OnReader(context, std::move(*reply),
-           [this, request = std::move(request)](Reply<v1::Space> answer) {
+           [this, request = std::move(request)](const Reply<v1::Space>& answer) {
              answer(MakeSpace(request));
            });
 }
@@ -119,7 +119,7 @@ void ServiceImpl::GetSpace(const CallContext& context, v1::GetSpaceRequest reque
   if (!reply) return;
   const Result<std::string> id = ResolveSpace(context, request.id());
   if (!id.ok()) return (*reply)(id.status());
-  OnReader(context, std::move(*reply), [this, id = *id](Reply<v1::Space> answer) {
+  OnReader(context, std::move(*reply), [this, id = *id](const Reply<v1::Space>& answer) {
     Result<SpacePtr> space = node_.spaces().Get(id);
     if (!space.ok()) return answer(space.status());
     answer(Describe(**space));
@@ -135,7 +135,7 @@ void ServiceImpl::ListSpaces(const CallContext& context, v1::ListSpacesRequest r
   const Result<std::string> after = AfterOf(request);
   if (!after.ok()) return (*reply)(after.status());
   OnReader(context, std::move(*reply),
-           [this, request, after = *after](Reply<v1::ListSpacesResponse> answer) {
+           [this, request, after = *after](const Reply<v1::ListSpacesResponse>& answer) {
              const size_t page =
                  request.page_size() > 0 ? static_cast<size_t>(request.page_size()) : kDefaultPage;
              std::map<std::string, SpacePtr> open;
@@ -160,7 +160,7 @@ void ServiceImpl::DeleteSpace(const CallContext& context, v1::DeleteSpaceRequest
   if (!reply) return;
   if (Status bad = CheckDelete(request); !bad.ok()) return (*reply)(bad);
   OnReader(context, std::move(*reply),
-           [this, id = request.id()](Reply<v1::DeleteSpaceResponse> answer) {
+           [this, id = request.id()](const Reply<v1::DeleteSpaceResponse>& answer) {
              answer(node_.replication() == nullptr ? node_.spaces().Delete(id)
                                                    : node_.replication()->DeleteSpace(id));
            });
