@@ -110,23 +110,18 @@ class AdminImpl : public Admin {
                       Reply<admin_v1::ShowQuarantineResponse> reply) override {
     const Result<std::string> space = CheckCall(context, request.memory_space_id());
     if (!space.ok()) return reply(space.status());
-    OnReader(std::move(reply),
-             [this, space = *space, file = request.file()] { return EntriesOf(space, file); });
+    OnReader(std::move(reply), [this, space = *space, request = std::move(request)] {
+      return EntriesOf(space, request);
+    });
   }
 
   void ReplayQuarantine(const CallContext& context, admin_v1::ReplayQuarantineRequest request,
                         Reply<admin_v1::ReplayQuarantineResponse> reply) override {
     const Result<std::string> space = CheckCall(context, request.memory_space_id());
     if (!space.ok()) return reply(space.status());
-    OnReader(std::move(reply),
-             [this, space = *space,
-              file = request.file()]() -> Result<admin_v1::ReplayQuarantineResponse> {
-               admin_v1::ReplayQuarantineResponse response;
-               ASSIGN_OR_RETURN(const uint64_t written,
-                                replication_->ReplayQuarantine(space, file));
-               response.set_written(written);
-               return response;
-             });
+    OnReader(std::move(reply), [this, space = *space, request = std::move(request)] {
+      return WriteAgain(space, request);
+    });
   }
 
  private:
@@ -217,12 +212,35 @@ class AdminImpl : public Admin {
     return response;
   }
 
-  Result<admin_v1::ShowQuarantineResponse> EntriesOf(const std::string& space,
-                                                     const std::string& file) {
+  Result<admin_v1::ReplayQuarantineResponse> WriteAgain(
+      const std::string& space, const admin_v1::ReplayQuarantineRequest& request) {
+    admin_v1::ReplayQuarantineResponse response;
+    if (request.entries().empty()) {
+      RETURN_IF_ERROR(replication_->MarkReplayed(space, request.file()));
+      return response;
+    }
+    std::vector<runtime::QuarantineEntry> entries;
+    for (const admin_v1::QuarantineEntry& from : request.entries()) {
+      runtime::QuarantineEntry& entry = entries.emplace_back();
+      entry.sequence = Sequence(from.sequence());
+      entry.epoch = Epoch(from.epoch());
+      entry.type = from.type();
+      entry.checksum = from.checksum();
+      entry.record = from.record();
+    }
+    ASSIGN_OR_RETURN(const uint64_t written, replication_->ReplayQuarantine(space, entries));
+    response.set_written(written);
+    return response;
+  }
+
+  Result<admin_v1::ShowQuarantineResponse> EntriesOf(
+      const std::string& space, const admin_v1::ShowQuarantineRequest& request) {
     admin_v1::ShowQuarantineResponse response;
-    ASSIGN_OR_RETURN(const std::vector<runtime::QuarantineEntry> entries,
-                     replication_->ShowQuarantine(space, file));
-    for (const runtime::QuarantineEntry& from : entries) {
+    ASSIGN_OR_RETURN(const runtime::QuarantinePart part,
+                     replication_->ShowQuarantine(space, request.file(), Sequence(request.from()),
+                                                  request.with_records()));
+    response.set_next(part.next.value());
+    for (const runtime::QuarantineEntry& from : part.entries) {
       admin_v1::QuarantineEntry* entry = response.add_entries();
       entry->set_sequence(from.sequence.value());
       entry->set_epoch(from.epoch.value());
@@ -230,6 +248,9 @@ class AdminImpl : public Admin {
       entry->set_kind(from.kind);
       entry->set_content(from.content);
       entry->set_replayed(from.replayed);
+      entry->set_type(from.type);
+      entry->set_checksum(from.checksum);
+      entry->set_record(from.record);
     }
     return response;
   }

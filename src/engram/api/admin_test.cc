@@ -87,21 +87,30 @@ class TwoNodes : public runtime::Replication {
                                                  .entries = 3,
                                                  .replayed = false}};
   }
-  Result<std::vector<runtime::QuarantineEntry>> ShowQuarantine(const std::string&,
-                                                               const std::string& file) override {
-    return std::vector<runtime::QuarantineEntry>{{.sequence = Sequence(7),
-                                                  .epoch = Epoch(769),
-                                                  .memory_id = "m",
-                                                  .kind = "stored",
-                                                  .content = "of " + file,
-                                                  .replayed = false}};
+  Result<runtime::QuarantinePart> ShowQuarantine(const std::string&, const std::string& file,
+                                                 Sequence from, bool with_records) override {
+    runtime::QuarantineEntry entry{.sequence = std::max(from, Sequence(7)),
+                                   .epoch = Epoch(769),
+                                   .memory_id = "m",
+                                   .kind = "stored",
+                                   .content = "of " + file};
+    if (with_records) entry.type = 2, entry.checksum = 5, entry.record = "r";
+    return runtime::QuarantinePart{.entries = {entry}, .next = Sequence(8)};
   }
-  Result<uint64_t> ReplayQuarantine(const std::string&, const std::string&) override {
-    return uint64_t{3};
+  Result<uint64_t> ReplayQuarantine(const std::string&,
+                                    const std::vector<runtime::QuarantineEntry>& entries) override {
+    replayed = entries;
+    return entries.size();
+  }
+  Status MarkReplayed(const std::string&, const std::string& file) override {
+    marked = file;
+    return OkStatus();
   }
   void Stop() override {}
 
   runtime::SpaceState state;
+  std::vector<runtime::QuarantineEntry> replayed;
+  std::string marked;
   bool connected = true;
   cluster::PromotionReport report;
   std::vector<runtime::PromoteCommand> commands;
@@ -228,8 +237,32 @@ TEST_F(AdminTest, ListsShowsAndReplaysQuarantines) {
   EXPECT_EQ(files->files(0).last(), 9u);
   admin_v1::ShowQuarantineRequest show;
   show.set_file("f");
-  EXPECT_EQ(Call(&Admin::ShowQuarantine, show)->entries(0).content(), "of f");
-  EXPECT_EQ(Call(&Admin::ReplayQuarantine, {})->written(), 3u);
+  const auto shown = Call(&Admin::ShowQuarantine, show);
+  EXPECT_EQ(shown->entries(0).content(), "of f");
+  EXPECT_EQ(shown->entries(0).record(), "");
+  EXPECT_EQ(shown->next(), 8u);
+}
+
+TEST_F(AdminTest, HandsEntriesWithTheirRecordsOnAndNotesWhatWasReplayed) {
+  admin_v1::ShowQuarantineRequest show;
+  show.set_file("f");
+  show.set_from(8);
+  show.set_with_records(true);
+  const auto shown = Call(&Admin::ShowQuarantine, show);
+  admin_v1::ReplayQuarantineRequest replay;
+  *replay.mutable_entries() = shown->entries();
+  EXPECT_EQ(Call(&Admin::ReplayQuarantine, replay)->written(), 1u);
+  ASSERT_EQ(two_.replayed.size(), 1u);
+  EXPECT_EQ(two_.replayed[0].sequence, Sequence(8));
+  EXPECT_EQ(two_.replayed[0].epoch, Epoch(769));
+  EXPECT_EQ(two_.replayed[0].type, 2u);
+  EXPECT_EQ(two_.replayed[0].checksum, 5u);
+  EXPECT_EQ(two_.replayed[0].record, "r");
+  EXPECT_EQ(two_.marked, "");
+  replay.Clear();
+  replay.set_file("f");
+  EXPECT_EQ(Call(&Admin::ReplayQuarantine, replay)->written(), 0u);
+  EXPECT_EQ(two_.marked, "f");
 }
 
 class ExplainTest : public AdminTest {

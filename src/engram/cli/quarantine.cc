@@ -78,13 +78,34 @@ int Show(Context& context, const std::string& file) {
   return 0;
 }
 
-int Replay(Context& context, const std::string& file) {
-  Result<std::unique_ptr<Client>> holder = HolderOf(context, file);
-  if (!holder.ok()) return PrintError(holder.status());
+// From the node that has the file, in parts, to the one that leads.
+Result<admin::v1::ReplayQuarantineResponse> WriteAgain(Context& context, const std::string& file) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Client> holder, HolderOf(context, file));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Client> primary, ClientOfPrimary(context));
+  admin::v1::ShowQuarantineRequest show;
+  show.set_memory_space_id(SpaceOf(context));
+  show.set_file(file);
+  show.set_with_records(true);
   admin::v1::ReplayQuarantineRequest request;
   request.set_memory_space_id(SpaceOf(context));
+  admin::v1::ReplayQuarantineResponse all;
+  do {
+    ASSIGN_OR_RETURN(admin::v1::ShowQuarantineResponse part, holder->ShowQuarantine(show));
+    request.mutable_entries()->Swap(part.mutable_entries());
+    if (!request.entries().empty()) {
+      ASSIGN_OR_RETURN(const auto written, primary->ReplayQuarantine(request));
+      all.set_written(all.written() + written.written());
+    }
+    show.set_from(part.next());
+  } while (show.from() != 0);
+  request.clear_entries();
   request.set_file(file);
-  const Result<admin::v1::ReplayQuarantineResponse> reply = (*holder)->ReplayQuarantine(request);
+  RETURN_IF_ERROR(holder->ReplayQuarantine(request).status());
+  return all;
+}
+
+int Replay(Context& context, const std::string& file) {
+  const Result<admin::v1::ReplayQuarantineResponse> reply = WriteAgain(context, file);
   if (!reply.ok()) return PrintError(reply.status());
   if (context.json) PrintJson(*reply);
   Note("replayed " + file + ": " + Grouped(reply->written()) + " written");

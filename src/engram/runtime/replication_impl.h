@@ -56,9 +56,11 @@ class ReplicationImpl : public Replication, private TransportListener, private R
                                                     const v1::SpaceSettings& settings) override;
   Result<v1::DeleteSpaceResponse> DeleteSpace(const std::string& id) override;
   Result<std::vector<QuarantineInfo>> ListQuarantine(const std::string& space) override;
-  Result<std::vector<QuarantineEntry>> ShowQuarantine(const std::string& space,
-                                                      const std::string& file) override;
-  Result<uint64_t> ReplayQuarantine(const std::string& space, const std::string& file) override;
+  Result<QuarantinePart> ShowQuarantine(const std::string& space, const std::string& file,
+                                        Sequence from, bool with_records) override;
+  Result<uint64_t> ReplayQuarantine(const std::string& space,
+                                    const std::vector<QuarantineEntry>& entries) override;
+  Status MarkReplayed(const std::string& space, const std::string& file) override;
 
   using Made = std::function<void(Result<std::shared_ptr<space::Space>>)>;
   // As CreateSpace; `done` is called once, on any thread.
@@ -123,6 +125,7 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   std::string DirectoryOf(const std::string& space) const;
   // replication_quarantine.cc
   Result<wal::QuarantineFile> FindQuarantine(const std::string& space, const std::string& file);
+  std::string MarkOf(const std::string& space, const std::string& file) const;
 
   const ReplicationOptions options_;
   ReplicationContext context_;

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kShownBytes = 80;
 constexpr std::string_view kReplayed = ".replayed";
+constexpr uint64_t kPartBytes = 2u << 20;  // of records in one answer
 
 std::string Shortened(const std::string& text) {
   if (text.size() <= kShownBytes) return text;
@@ -121,9 +122,7 @@ Result<std::vector<QuarantineInfo>> ReplicationImpl::ListQuarantine(const std::s
       info.last = file.last;
       info.bytes = file.bytes;
       info.entries = file.last.value() - file.first.value() + 1;
-      const std::string mark = env::JoinPath(env::JoinPath(DirectoryOf(id), "quarantine"),
-                                             file.name + std::string(kReplayed));
-      ASSIGN_OR_RETURN(info.replayed, fs.Exists(mark));
+      ASSIGN_OR_RETURN(info.replayed, fs.Exists(MarkOf(id, file.name)));
       all.push_back(std::move(info));
     }
   }
@@ -147,42 +146,60 @@ Result<wal::QuarantineFile> ReplicationImpl::FindQuarantine(const std::string& s
       .With("space", space);
 }
 
-Result<std::vector<QuarantineEntry>> ReplicationImpl::ShowQuarantine(const std::string& space,
-                                                                     const std::string& file) {
+Result<QuarantinePart> ReplicationImpl::ShowQuarantine(const std::string& space,
+                                                       const std::string& file, Sequence from,
+                                                       bool with_records) {
   ASSIGN_OR_RETURN(const wal::QuarantineFile found, FindQuarantine(space, file));
-  std::vector<QuarantineEntry> entries;
-  RETURN_IF_ERROR(wal::ReadQuarantine(
-      *context_.fs, DirectoryOf(space), found, [&](const record::Entry& entry) -> Status {
-        ASSIGN_OR_RETURN(
-            const model::Decision decision,
-            model::DecodeDecision(static_cast<uint32_t>(entry.header.type), entry.payload));
-        entries.push_back(Shown(entry, decision));
-        return OkStatus();
-      }));
-  return entries;
+  ASSIGN_OR_RETURN(const bool replayed, context_.fs->Exists(MarkOf(space, file)));
+  QuarantinePart part;
+  uint64_t bytes = 0;
+  const auto take = [&](const record::Entry& entry) -> Status {
+    if (entry.header.sequence < from || !part.next.is_zero()) return OkStatus();
+    if (with_records && bytes > 0 && bytes + entry.payload.size() > kPartBytes) {
+      part.next = entry.header.sequence;
+      return OkStatus();
+    }
+    const auto type = static_cast<uint32_t>(entry.header.type);
+    ASSIGN_OR_RETURN(const model::Decision decision, model::DecodeDecision(type, entry.payload));
+    QuarantineEntry shown = Shown(entry, decision);
+    shown.replayed = replayed;
+    if (with_records) {
+      shown.type = type;
+      shown.checksum = entry.header.header_crc;
+      shown.record = entry.payload;
+      bytes += entry.payload.size();
+    }
+    part.entries.push_back(std::move(shown));
+    return OkStatus();
+  };
+  RETURN_IF_ERROR(wal::ReadQuarantine(*context_.fs, DirectoryOf(space), found, take));
+  return part;
 }
 
+// The key holds epoch, sequence and checksum, so that an entry is written once from whichever file.
 Result<uint64_t> ReplicationImpl::ReplayQuarantine(const std::string& space,
-                                                   const std::string& file) {
-  ASSIGN_OR_RETURN(const wal::QuarantineFile found, FindQuarantine(space, file));
+                                                   const std::vector<QuarantineEntry>& entries) {
   ASSIGN_OR_RETURN(const std::shared_ptr<space::Space> open, registry_->Get(space));
   uint64_t written = 0;
-  RETURN_IF_ERROR(wal::ReadQuarantine(
-      *context_.fs, DirectoryOf(space), found, [&](const record::Entry& entry) -> Status {
-        ASSIGN_OR_RETURN(
-            const model::Decision decision,
-            model::DecodeDecision(static_cast<uint32_t>(entry.header.type), entry.payload));
-        const std::string key = "quarantine:" + ToString(entry.header.epoch) + ":" +
-                                ToString(entry.header.sequence) + ":" +
-                                std::to_string(entry.header.header_crc);
-        ASSIGN_OR_RETURN(const bool wrote, Replay(*open, decision, key));
-        written += wrote ? 1 : 0;
-        return OkStatus();
-      }));
-  const std::string mark = env::JoinPath(env::JoinPath(DirectoryOf(space), "quarantine"),
-                                         found.name + std::string(kReplayed));
-  RETURN_IF_ERROR(env::ReplaceFile(*context_.fs, mark, std::to_string(written) + "\n"));
+  for (const QuarantineEntry& entry : entries) {
+    ASSIGN_OR_RETURN(const model::Decision decision,
+                     model::DecodeDecision(entry.type, entry.record));
+    const std::string key = "quarantine:" + ToString(entry.epoch) + ":" + ToString(entry.sequence) +
+                            ":" + std::to_string(entry.checksum);
+    ASSIGN_OR_RETURN(const bool wrote, Replay(*open, decision, key));
+    written += wrote ? 1 : 0;
+  }
   return written;
+}
+
+Status ReplicationImpl::MarkReplayed(const std::string& space, const std::string& file) {
+  ASSIGN_OR_RETURN(const wal::QuarantineFile found, FindQuarantine(space, file));
+  return env::ReplaceFile(*context_.fs, MarkOf(space, found.name), "");
+}
+
+std::string ReplicationImpl::MarkOf(const std::string& space, const std::string& file) const {
+  return env::JoinPath(env::JoinPath(DirectoryOf(space), "quarantine"),
+                       file + std::string(kReplayed));
 }
 
 }  // namespace engram::runtime

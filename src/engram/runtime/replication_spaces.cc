@@ -169,6 +169,8 @@ Result<std::shared_ptr<space::Space>> ReplicationImpl::Make(const std::string& i
 
 Result<v1::DeleteSpaceResponse> ReplicationImpl::DeleteSpace(const std::string& id) {
   ASSIGN_OR_RETURN(const std::shared_ptr<CopyRunner> runner, Bound(id));
+  // In whatever state the space is here: only who leads may say that it is gone.
+  RETURN_IF_ERROR(runner->Admit(v1::DURABILITY_LOCAL).status());
   const Incarnation incarnation = runner->incarnation();
   ASSIGN_OR_RETURN(v1::DeleteSpaceResponse response, registry_->Delete(id));
   NoteDeleted(incarnation);

@@ -27,6 +27,7 @@ class SpaceMetrics::OneSpace : public wal::LogObserver {
         bytes_(series_->counter(Metric::kWalAppendedBytes)),
         episodes_(series_->counter(Metric::kEpisodesWritten)),
         damage_(series_->counter(Metric::kCorruptionFound)),
+        degraded_(series_->counter(Metric::kWritesDegraded)),
         sync_(series_->histogram(Metric::kWalFsyncSeconds)),
         group_(series_->histogram(Metric::kWalGroupEntries)) {}
 
@@ -44,6 +45,7 @@ class SpaceMetrics::OneSpace : public wal::LogObserver {
     obs::Log(obs::Level::kWarn, event, {{"space", id_}, {"detail", detail}});
   }
   void AddEpisodes(uint64_t count) { episodes_.Add(count); }
+  void AddDegraded() { degraded_.Add(); }
 
  private:
   const std::string id_;
@@ -52,6 +54,7 @@ class SpaceMetrics::OneSpace : public wal::LogObserver {
   obs::Counter& bytes_;
   obs::Counter& episodes_;
   obs::Counter& damage_;
+  obs::Counter& degraded_;
   obs::Histogram& sync_;
   obs::Histogram& group_;
 };
@@ -77,8 +80,14 @@ void SpaceMetrics::OnWrite(const std::string& space, uint64_t episodes, uint64_t
 // How far the indexes are is read from the spaces when somebody scrapes.
 void SpaceMetrics::OnIndexed(const std::string&, const char*, uint64_t) {}
 
+void SpaceMetrics::OnDegraded(const std::string& space) {
+  Of(space).AddDegraded();
+}
+
+// What concerns the node as a whole has no series of a space.
 void SpaceMetrics::OnEvent(const std::string& space, std::string_view event,
                            std::string_view detail) {
+  if (space.empty()) return obs::Log(obs::Level::kInfo, event, {{"detail", detail}});
   Of(space).OnEvent(event, detail);
 }
 

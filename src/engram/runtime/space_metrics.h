@@ -19,6 +19,7 @@ class SpaceMetrics : public space::SpaceObserver {
 
   void OnWrite(const std::string& space, uint64_t episodes, uint64_t bytes) override;
   void OnIndexed(const std::string& space, const char* index, uint64_t behind) override;
+  void OnDegraded(const std::string& space) override;
   void OnEvent(const std::string& space, std::string_view event, std::string_view detail) override;
   void OnUse(bool open) override;
   void OnOpened(const std::string& space, const Status& status, env::Duration took) override;

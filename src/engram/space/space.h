@@ -57,6 +57,8 @@ class SpaceObserver {
   virtual ~SpaceObserver() = default;
   virtual void OnWrite(const std::string& space, uint64_t episodes, uint64_t bytes) = 0;
   virtual void OnIndexed(const std::string& space, const char* index, uint64_t behind) = 0;
+  // A write was acknowledged with fewer copies than the space wants.
+  virtual void OnDegraded(const std::string& space) { (void)space; }
   virtual void OnEvent(const std::string& space, std::string_view event,
                        std::string_view detail) = 0;
   // A space was asked for; `open` when it was open already.

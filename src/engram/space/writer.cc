@@ -116,6 +116,13 @@ void Writer::AnswerRepeat(Operation& operation, const KeyUse& use) {
   operation.Repeat(entries, ReachedAt(use.items.back().second, operation.asked));
 }
 
+void Writer::Acknowledge(Operation& operation, const Group& group) {
+  const Reached reached = ReachedAt(group.last(), operation.asked);
+  SpaceObserver* const observer = core_.environment.observer;
+  if (reached.degraded && observer != nullptr) observer->OnDegraded(core_.id);
+  operation.Answer(&group, reached);
+}
+
 Status Writer::CheckRoom(const Staged& staged) {
   if (deleted_) return SpaceIsDeleted(core_.id);
   const auto refuse = [&](const char* what, uint64_t limit) {
@@ -195,9 +202,7 @@ Status Writer::Stage(Staged staged, const std::shared_ptr<Operation>& operation)
   }
   live_ += staged.created - staged.removed;
   Waiter waiter{group->last(), group, {}, [this, operation, group](const Status& status) {
-                  status.ok()
-                      ? operation->Answer(group.get(), ReachedAt(group->last(), operation->asked))
-                      : operation->Refuse(status);
+                  status.ok() ? Acknowledge(*operation, *group) : operation->Refuse(status);
                 }};
   AddWaiter(operation->asked, std::move(waiter));
   return OkStatus();

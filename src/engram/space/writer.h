@@ -72,6 +72,8 @@ class Writer {
   Step Try(const std::shared_ptr<Operation>& operation) EXCLUDES(mutex_);
   void Repeat(const std::shared_ptr<Operation>& operation, const KeyUse& use) EXCLUDES(mutex_);
   void AnswerRepeat(Operation& operation, const KeyUse& use) EXCLUDES(mutex_);
+  // To who asked for it, at the level that was reached.
+  void Acknowledge(Operation& operation, const Group& group) EXCLUDES(mutex_);
   // kSettled, or validate_only.
   void AnswerWithout(const std::shared_ptr<Operation>& operation,
                      const std::shared_ptr<Group>& after) EXCLUDES(mutex_);
