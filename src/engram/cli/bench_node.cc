@@ -34,7 +34,7 @@ Result<Started> StartAndTime(const BenchOptions& options, const std::string& dir
 }
 
 std::string Empty(const BenchOptions& options, const char* name) {
-  const std::string directory = options.data_dir + "/" + name;
+  std::string directory = options.data_dir + "/" + name;
   std::filesystem::remove_all(directory);
   std::filesystem::create_directories(directory);
   return directory;

@@ -12,7 +12,7 @@
 #include "engram/cli/output.h"
 #include "engram/v1/service.pb.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): theirs
 class App;
 }
 

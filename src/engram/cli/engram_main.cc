@@ -3,6 +3,7 @@
 
 #include "engram/cli/command.h"
 
+namespace engram::cli {
 namespace {
 
 // Wrong use is exit 2, as docs say; help and version are 0.
@@ -11,10 +12,7 @@ int UsageExit(const CLI::App& app, const CLI::ParseError& error) {
   return code == 0 ? 0 : 2;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  using namespace engram::cli;
+int Main(int argc, char** argv) {
   CLI::App app("engram: a durable, replicated store of episodic memories");
   app.name("engram");
   app.require_subcommand(1);
@@ -34,4 +32,11 @@ int main(int argc, char** argv) {
     return UsageExit(app, error);
   }
   return context.exit_code;
+}
+
+}  // namespace
+}  // namespace engram::cli
+
+int main(int argc, char** argv) {
+  return engram::cli::Main(argc, argv);
 }
