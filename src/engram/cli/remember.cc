@@ -34,9 +34,9 @@ Result<v1::Durability> DurabilityFrom(const std::string& name) {
 Status ReadEmbedding(const std::string& path, v1::Episode* episode) {
   std::ifstream file(path);
   const auto json = nlohmann::json::parse(file, nullptr, false);
-  const Status bad = Status(Reason::INVALID_EMBEDDING, path + " does not hold an embedding.")
-                         .Expected("a JSON array of numbers")
-                         .Example("[0.12, -0.03, …]");
+  Status bad = Status(Reason::INVALID_EMBEDDING, path + " does not hold an embedding.")
+                   .Expected("a JSON array of numbers")
+                   .Example("[0.12, -0.03, …]");
   if (!json.is_array()) return bad;
   for (const auto& number : json) {
     if (!number.is_number()) return bad;

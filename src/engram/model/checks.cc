@@ -13,12 +13,12 @@ std::string FormatNumber(float value) {
   return text;
 }
 
-Status Invalid(Reason reason, std::string_view field, std::string message, std::string expected,
-               std::string_view actual) {
+Status Invalid(Reason reason, std::string_view field, std::string message,
+               const std::string& expected, std::string_view actual) {
   return Status(reason, std::move(message))
       .Expected(expected)
       .With("field", std::string(field))
-      .With("expected", std::move(expected))
+      .With("expected", expected)
       .With("actual", Shorten(actual));
 }
 

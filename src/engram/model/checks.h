@@ -11,8 +11,8 @@ namespace engram::model {
 
 // `message` of four parts begun: what happened and what was expected; field, expected and actual as
 // facts. The caller adds a suggestion and an example where there is one.
-Status Invalid(Reason reason, std::string_view field, std::string message, std::string expected,
-               std::string_view actual);
+Status Invalid(Reason reason, std::string_view field, std::string message,
+               const std::string& expected, std::string_view actual);
 Status TooLarge(std::string_view field, std::string_view unit, uint64_t limit, uint64_t actual);
 Status Unimplemented(std::string_view field, std::string_view hint);
 

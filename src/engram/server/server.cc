@@ -129,7 +129,7 @@ Status Server::Shutdown() {
   if (impl_->grpc != nullptr) impl_->grpc->Shutdown(kGrace);
   if (impl_->http != nullptr) impl_->http->Shutdown();
   impl_->ops->Attach(nullptr);
-  const Status status = impl_->node->Close();
+  Status status = impl_->node->Close();
   impl_->ops->Shutdown();
   obs::Log(obs::Level::kInfo, "stopped");
   return status;
