@@ -76,6 +76,16 @@ WorldOptions OptionsOf(const Plan& plan) {
   return options;
 }
 
+// The set as the record has it, with incarnations shortened.
+std::string SetOf(const runtime::SpaceState& state) {
+  std::string text = " (set:";
+  if (!state.record.has_value()) return text + " none)";
+  for (const auto& member : state.record->in_sync) {
+    text += " " + member.node + "/" + FormatUuid(member.incarnation.bytes).substr(0, 4);
+  }
+  return text + ")";
+}
+
 class Simulation {
  public:
   explicit Simulation(const RunOptions& options)
@@ -244,7 +254,7 @@ std::string Simulation::WhatIsMissing(Rest* rest) {
     if (!primary.has_value()) return "no primary of " + space.name;
     rest->primary[space.name] = *primary;
     const runtime::SpaceState& leads = *Find(poll, *primary, space.name);
-    if (!leads.writes_replicated) return space.name + ": " + leads.why_not;
+    if (!leads.writes_replicated) return space.name + ": " + leads.why_not + SetOf(leads);
     if (!leads.record || leads.record->in_sync.size() != world_.size()) {
       return "not everybody is in the set of " + space.name;
     }

@@ -160,7 +160,7 @@ class Commit : public Checker {
     size_t place;
   };
   void LookAt(size_t place, const runtime::SpaceState& state) {
-    Sequence& commit = commits_[{place, scene_.world.life(place), state.space}];
+    Sequence& commit = commits_[{place, scene_.world.life(place), state.openings, state.space}];
     if (state.commit < commit && !Excused(scene_, losses_, state.space, {Epoch(), commit})) {
       Fail(state.space + ": the commit of " + NameOf(place) + " fell from " + ToString(commit) +
            " to " + ToString(state.commit));
@@ -182,7 +182,8 @@ class Commit : public Checker {
     }
   }
   Losses losses_;
-  std::map<std::tuple<size_t, uint64_t, std::string>, Sequence> commits_;
+  // By place, life of the process, opening of the log.
+  std::map<std::tuple<size_t, uint64_t, uint64_t, std::string>, Sequence> commits_;
   std::map<std::pair<std::string, uint32_t>, std::map<Sequence, Known>> known_;
 };
 

@@ -106,6 +106,7 @@ SpaceState CopyRunner::Describe() {
   state.serving = copy_->serving();
   state.alarm = copy_->alarm();
   state.trouble = trouble_;
+  state.openings = openings_;
   state.writes_lost = counts_.local_writes_lost;
   state.min_in_sync = copy_->min_in_sync();
   if (const auto* record = copy_->newest()) state.record = *record;

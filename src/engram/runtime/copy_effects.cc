@@ -61,7 +61,7 @@ void CopyRunner::Carry(cluster::Effects effects) {
   if (space == nullptr) return DoReports(&effects);
   FollowIfLed(space);
   if (!Prepare(effects, space)) return DoReports(&effects);
-  if (effects.role.has_value()) DoRole(*effects.role);
+  if (effects.role.has_value()) DoRole(*effects.role, space);
   if (effects.append.has_value()) DoAppend(*effects.append, space);
   if (effects.compare.has_value()) DoCompare(*effects.compare, space);
   if (effects.commit.has_value()) {
@@ -177,8 +177,8 @@ void CopyRunner::DoAppend(const Entries& entries, const std::shared_ptr<space::S
     if (bytes) return Step(cluster::Compared{from, false, status.message()});
     ++counts_.refused;
     context_.report(name_, "batch_refused", status.message());
-    if (log.state().poisoned || log.state().read_only) Fail(status);
-    return;  // full or overloaded: sent again later
+    if (log.state().poisoned || log.state().read_only) return Fail(status);
+    return RefuseForNow(from, status);
   }
   ++counts_.batches_received;
   counts_.entries_received += records->size();
@@ -192,6 +192,19 @@ void CopyRunner::DoAppend(const Entries& entries, const std::shared_ptr<space::S
                          .records = std::move(news->records)});
   if (news->settings) policy_known_ = false;
   NotePolicy(space);
+}
+
+// Full or overloaded: the primary is told why nothing comes back, and sends it again in a while.
+void CopyRunner::RefuseForNow(size_t peer, const Status& why) {
+  replication::Message message;
+  {
+    MutexLock lock(mutex_);
+    message.stamp = {copy_->log().space, copy_->epoch(), context_.self.incarnation};
+    message.body = replication::Refused{.why = replication::Refused::Why::kBroken,
+                                        .promised = copy_->promised(),
+                                        .text = why.message()};
+  }
+  (void)context_.transport->Send(peer, Lane::kLive, {name_, std::move(message)});
 }
 
 // The log has these numbers already: is it the same bytes?
@@ -225,10 +238,12 @@ void CopyRunner::DoSend(std::vector<cluster::Outgoing>* outgoing) {
   }
 }
 
-void CopyRunner::DoRole(Role role) {
+void CopyRunner::DoRole(Role role, const std::shared_ptr<space::Space>& space) {
   MutexLock lock(mutex_);
   if (role == Role::kPrimary) {
+    // What is there already counts for the lag of replicas from the first moment on.
     durable_times_.Reset();
+    durable_times_.Note(space->log().durable_end(), space->log().bytes(), context_.clock->Now());
     without_primary_since_.reset();
   } else if (!without_primary_since_.has_value()) {
     without_primary_since_ = context_.clock->Now();
@@ -272,7 +287,8 @@ void CopyRunner::Fail(const Status& why) {
     MutexLock lock(mutex_);
     trouble_ = why.message();
   }
-  Step(cluster::Failed{why.message()});
+  const bool passing = why.reason() == Reason::DISK_FULL || why.reason() == Reason::OVERLOADED;
+  Step(cluster::Failed{.why = why.message(), .passing = passing});
 }
 
 }  // namespace engram::runtime
