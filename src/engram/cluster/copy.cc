@@ -33,10 +33,7 @@ Effects Copy::Step(const Event& event) {
   return out;
 }
 
-void Copy::On(const Tick& event, Effects* out) {
-  for (size_t peer = 0; peer < event.contacts.size(); ++peer) {
-    peers_[peer].last_contact = std::max(peers_[peer].last_contact, event.contacts[peer]);
-  }
+void Copy::On(const Tick&, Effects* out) {
   TakeReply(store_->OnTick(Context(), out), out);
   std::erase_if(confirms_, [&](const Round& round) {
     const bool late = now_ - round.began >= options_.resend_after;
@@ -91,6 +88,7 @@ void Copy::On(const LogMoved& event, Effects* out) {
   for (const SpaceRecord& record : event.records) {
     if (log_.records.empty() || record.at > log_.records.back().at) log_.records.push_back(record);
   }
+  BeginWaits(event.end.sequence);
   log_.end = event.end;
   log_.end_crc = event.end_crc;
   log_.durable = event.durable;
@@ -104,9 +102,13 @@ void Copy::On(const LogMoved& event, Effects* out) {
 }
 
 void Copy::On(const Failed& event, Effects* out) {
-  log_.fit = false;
   beginning_.reset();
-  RaiseAlarm("log_failed", event.why, out);
+  RaiseAlarm(event.passing ? "log_refuses" : "log_failed", event.why, out);
+  if (event.passing) {
+    alarm_.clear();
+    return StepDown(out);  // stands again in a while, if its record names it
+  }
+  log_.fit = false;
   for (size_t peer = 0; peer < peers_.size(); ++peer) {
     if (leader_ != peer) continue;
     out->Say(peer, Stamp{log_.space, following_, options_.self.incarnation},
@@ -116,6 +118,10 @@ void Copy::On(const Failed& event, Effects* out) {
 }
 
 void Copy::On(const PolicyKnown& event, Effects* out) {
+  // A commit that a `local` space knew at its opening says nothing of the other copies.
+  if (event.policy.local_space && !policy_.local_space && !joined_ && role_ == Role::kReplica) {
+    replicated_end_ = std::min(log_.replicated_end, commit_);
+  }
   policy_ = event.policy;
   if (role_ == Role::kPrimary) AdvanceCommit(out);
 }
@@ -235,6 +241,18 @@ Epoch Copy::epoch() const {
 std::optional<size_t> Copy::leader() const {
   if (role_ == Role::kPrimary) return options_.me;
   return leader_.has_value() && peers_[*leader_].connected ? leader_ : std::nullopt;
+}
+
+bool Copy::idle() const {
+  if (role_ == Role::kReplica) return leader().has_value() && joined_;
+  if (role_ == Role::kCandidate || !confirms_.empty() || joining_.has_value()) return false;
+  if (set_change_under_way_ || beginning_.has_value()) return false;
+  for (size_t place = 0; place < peers_.size(); ++place) {
+    const Peer& peer = peers_[place];
+    if (place == options_.me || !peer.connected) continue;
+    if (!peer.joined || peer.acked < log_.end.sequence) return false;
+  }
+  return commit_ >= log_.durable;
 }
 
 bool Copy::serving() const {

@@ -48,10 +48,7 @@ struct CopyOptions {
 };
 
 // ---- what happened ----
-struct Tick {
-  // By place: when anything was heard of that node, on behalf of any space. Empty: not known.
-  std::vector<Instant> contacts = {};
-};
+struct Tick {};
 struct PeerUp {
   size_t peer;
   Incarnation incarnation = {};  // of the node
@@ -71,6 +68,8 @@ struct LogMoved {
   Sequence durable = {};
   std::vector<SpaceRecord> records = {};
 };
+// A rewind would part a Hole: nothing was cut.
+struct InHole {};
 // What is left of the log is durable.
 struct Rewound {
   Position end = {};
@@ -116,6 +115,7 @@ struct ConfirmReads {
 // An effect could not be carried out, or the log is poisoned, damaged or full.
 struct Failed {
   std::string why = {};
+  bool passing = false;  // a full disk, say: the log is whole, and it may be tried again
 };
 // Of a store that lives outside.
 struct StoreAnswered {
@@ -124,8 +124,8 @@ struct StoreAnswered {
 
 struct Event {
   Instant now = {};
-  std::variant<Tick, PeerUp, PeerDown, Received, LogMoved, Rewound, Begun, Created, PolicyKnown,
-               Shipped, Writable, Compared, Stand, ConfirmReads, Failed, StoreAnswered>
+  std::variant<Tick, PeerUp, PeerDown, Received, LogMoved, InHole, Rewound, Begun, Created,
+               PolicyKnown, Shipped, Writable, Compared, Stand, ConfirmReads, Failed, StoreAnswered>
       what;
 };
 
@@ -167,6 +167,12 @@ class Copy {
   // Whether a write of this level may be appended now. NOT_PRIMARY, NO_PRIMARY, NOT_ENOUGH_IN_SYNC;
   // the runner adds addresses. `replicated`: it will wait for every member.
   Status Admit(bool replicated, Instant now) const;
+  // That node was heard of, on behalf of any space.
+  void Hear(size_t peer, Instant at) {
+    peers_[peer].last_contact = std::max(peers_[peer].last_contact, at);
+  }
+  // Nothing is under way that a tick could move on.
+  bool idle() const;
   // Members that answer and how many copies the space has of what is durable here.
   uint32_t copies_in_sync(Instant now) const;
 
@@ -202,7 +208,7 @@ class Copy {
   };
 
   // copy.cc
-  void On(const Tick& event, Effects* out);
+  void On(const Tick&, Effects* out);
   void On(const PeerUp& event, Effects* out);
   void On(const PeerDown& event, Effects* out);
   void On(const Received& event, Effects* out);
@@ -229,6 +235,7 @@ class Copy {
                  Effects* out);
   void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Ask& ask,
                  Effects* out);
+  void On(const InHole& event, Effects* out);
   void On(const Rewound& event, Effects* out);
   void On(const Compared& event, Effects* out);
   void StartFollowing(size_t peer, const replication::Stamp& stamp, const replication::Open& open);
@@ -237,6 +244,10 @@ class Copy {
   void LearnCommit(Sequence commit, Sequence replicated_end);
   void FollowCommit(Effects* out);
   bool MayCut(Sequence to, const replication::Open& open) const;
+  void BeginAnew(Sequence fork, Effects* out);
+  bool TakesHoles(size_t peer, const replication::Stamp& stamp, const replication::Entries& entries,
+                  Effects* out);
+  void KeepFloors(const replication::LogFloors& floors, Effects* out);
 
   // Between nodes, not copies: the runner's business.
   void OnMessage(size_t, const replication::Stamp&, const replication::Deleted&, Effects*) {}
@@ -258,6 +269,7 @@ class Copy {
   void On(const Shipped& event, Effects* out);
   void On(const ConfirmReads& event, Effects* out);
   void NoteBegun(const Begun& event);
+  void BeginWaits(Sequence end);
   void StartEpoch(const Begun& event, Effects* out);
   bool LostEntries(size_t peer, const replication::Joined& joined, Effects* out);
   void SendOpen(size_t peer, Effects* out);
@@ -311,6 +323,8 @@ class Copy {
   bool joined_ = false;
   bool rewinding_ = false;
   Sequence comparing_;                           // last of the batch that is being compared
+  Sequence cutting_to_;                          // a rewind is under way
+  replication::Floors leader_floors_;            // as its Open said
   std::vector<replication::StatedLoss> losses_;  // of the leader's log
   Sequence leader_end_, leader_commit_, leader_replicated_;
   Instant leader_contact_;

@@ -48,9 +48,19 @@ void Copy::NoteBegun(const Begun& event) {
   if (log_.records.empty() || event.record.at > log_.records.back().at) {
     log_.records.push_back(event.record);
   }
+  BeginWaits(event.end.sequence);
   log_.end = event.end;
   log_.end_crc = event.end_crc;
   log_.durable = event.durable;
+}
+
+// Whoever has everything begins to wait for what is appended now. A copy that is opened again and
+// again, and takes nothing, has waited since then.
+void Copy::BeginWaits(Sequence end) {
+  if (end <= log_.end.sequence) return;
+  for (Peer& peer : peers_) {
+    if (peer.acked >= log_.end.sequence) peer.last_progress = now_;
+  }
 }
 
 void Copy::StartEpoch(const Begun& event, Effects* out) {
@@ -99,7 +109,7 @@ void Copy::SendOpen(size_t place, Effects* out) {
                 .end_crc = log_.end_crc,
                 .commit = commit_,
                 .replicated_end = replicated_end_,
-                .floors = log_.floors,
+                .floors = log_.floors.floors,
                 .losses = LossesOf(log_)});
 }
 
@@ -108,13 +118,14 @@ void Copy::OnMessage(size_t place, const Stamp& stamp, const Joined& joined, Eff
   Peer& peer = peers_[place];
   if (joined.id != peer.open_id || joined.end.sequence > log_.end.sequence) return;
   if (LostEntries(place, joined, out)) return;
+  const bool first = peer.joined_in != view_.epoch;
+  if (first) peer.last_progress = now_;
+  if (first || joined.durable >= log_.durable) peer.trouble.clear();
   peer.joined = true;
   peer.joined_in = view_.epoch;
-  peer.trouble.clear();
   peer.next = joined.end.sequence.next();
   peer.in_flight.clear();
   peer.in_flight_bytes = 0;
-  peer.last_progress = now_;
   Progress(place, joined.durable, joined.visible);
   Ship(place, out);
   AdvanceCommit(out);
@@ -155,6 +166,7 @@ void Copy::Progress(size_t place, Sequence durable, Sequence visible) {
   if (durable > peer.acked) {
     peer.acked = durable;
     peer.last_progress = now_;
+    peer.trouble.clear();
   }
   while (!peer.in_flight.empty() && peer.in_flight.front().first <= peer.acked) {
     peer.in_flight_bytes -= peer.in_flight.front().second;
@@ -181,6 +193,7 @@ void Copy::OnMessage(size_t place, const Stamp& stamp, const Gap& gap, Effects* 
 
 void Copy::OnMessage(size_t place, const Stamp& stamp, const Refused& refused, Effects* out) {
   Peer& peer = peers_[place];
+  const std::string before = peer.trouble;
   switch (refused.why) {
     case Refused::Why::kStaleEpoch:
       if (refused.promised <= log_.promised && role_ != Role::kPrimary) return;
@@ -202,6 +215,7 @@ void Copy::OnMessage(size_t place, const Stamp& stamp, const Refused& refused, E
   }
   if (role_ != Role::kPrimary || stamp.epoch != view_.epoch) return;
   peer.joined = false;
+  if (peer.trouble == before) return;  // it is asked again and again
   out->alarms.push_back({"replica_refuses", options_.nodes[place] + ": " + peer.trouble});
 }
 
@@ -264,7 +278,6 @@ void Copy::On(const Shipped& event, Effects* out) {
     return;
   }
   if (event.through < peer.next) return;
-  if (peer.in_flight.empty()) peer.last_progress = now_;
   peer.next = event.through.next();
   peer.in_flight.emplace_back(event.through, event.bytes);
   peer.in_flight_bytes += event.bytes;
@@ -346,7 +359,7 @@ void Copy::TellCommit(Effects* out) {
                      .commit = commit_,
                      .replicated_end = replicated_end_,
                      .end = log_.end.sequence,
-                     .floors = log_.floors});
+                     .floors = log_.floors.floors});
   }
 }
 

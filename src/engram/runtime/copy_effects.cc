@@ -1,5 +1,6 @@
 // Carrying out what a step of the protocol wants done, in order.
 #include <algorithm>
+#include <utility>
 
 #include "engram/cluster/static_store.h"
 #include "engram/internal/v1/log.pb.h"
@@ -80,18 +81,34 @@ void CopyRunner::Carry(cluster::Effects effects) {
 // What must be durable before anything is said. False: it failed, and nothing else is done.
 bool CopyRunner::Prepare(const cluster::Effects& effects,
                          const std::shared_ptr<space::Space>& space) {
-  if (effects.promise.has_value()) {
-    const Status status = space->log().Promise(*effects.promise);
+  if (!KeepPromise(effects, space)) return false;
+  if (effects.restart.has_value() && !DoRestart(*effects.restart, space)) return false;
+  if (effects.floors.has_value()) {
+    const replication::LogFloors& own = *effects.floors;
+    const Status status = space->log().SetFloors(
+        {own.floors.tombstone, own.floors.compaction, own.begun_epoch, own.begun_floor});
     if (!status.ok()) return Fail(status), false;
   }
-  if (effects.restart) {
-    Fail(Status(Reason::UNIMPLEMENTED_FEATURE,
-                "this copy has to begin anew: the primary compacted what it lacks")
-             .Suggest("stop the node, move the folder of the space away, start it again"));
-    return false;
-  }
+  if (effects.restart.has_value()) Step(cluster::Rewound{});
   if (effects.rewind.has_value() && !DoRewind(*effects.rewind, space)) return false;
   return !effects.begin.has_value() || DoBegin(*effects.begin, space);
+}
+
+// The core believes a promise as soon as it is made; until the disk has it, nothing is said or done
+// on its strength, in this step or in a later one.
+bool CopyRunner::KeepPromise(const cluster::Effects& effects,
+                             const std::shared_ptr<space::Space>& space) {
+  const bool owed = std::exchange(promise_owed_, promise_owed_ || effects.promise.has_value());
+  if (!promise_owed_) return true;
+  Epoch promised;
+  {
+    MutexLock lock(mutex_);
+    promised = copy_->promised();
+  }
+  const Status status = space->log().Promise(promised);
+  promise_owed_ = !status.ok();
+  if (!status.ok() && !owed) Fail(status);
+  return status.ok();
 }
 
 void CopyRunner::FollowIfLed(const std::shared_ptr<space::Space>& space) {
@@ -109,11 +126,13 @@ bool CopyRunner::DoRewind(const cluster::Rewind& rewind,
   wal::Log& log = space->log();
   const Sequence before = log.end();
   const Status status = space->Rewind(rewind.to);
+  if (status.reason() == Reason::SEQUENCE_GAP) return Step(cluster::InHole{}), false;
   if (!status.ok()) return Fail(status), false;
   const uint64_t cut = before.value() - std::min(before, rewind.to).value();
   ++counts_.rewinds;
   counts_.rewound_entries += cut;
   counts_.local_writes_lost += cut;
+  policy_known_ = policy_known_ && rewind.to >= Sequence(2);
   {
     MutexLock lock(mutex_);
     for (Caught& caught : caught_) caught.rewound = cut;
@@ -125,6 +144,33 @@ bool CopyRunner::DoRewind(const cluster::Rewind& rewind,
                       (rewind.lossy ? ", inside a stated loss" : ""));
   const wal::EntryIdentity end = log.end_identity();
   Step(cluster::Rewound{{end.epoch, end.sequence}, end.header_crc});
+  return true;
+}
+
+// The whole log goes to quarantine; what was above the fork first, so that a file has what is lost
+// and nothing else. Should it die in between, the log ends at the fork or is empty, and the verdict
+// is asked again.
+bool CopyRunner::DoRestart(Sequence fork, const std::shared_ptr<space::Space>& space) {
+  const Sequence before = space->log().end();
+  const Status apart = space->Rewind(fork);
+  if (!apart.ok() && apart.reason() != Reason::SEQUENCE_GAP) return Fail(apart), false;
+  const Status status = space->Rewind(Sequence());
+  if (!status.ok()) return Fail(status), false;
+  policy_known_ = false;
+  const uint64_t cut = before.value() - std::min(before, fork).value();
+  ++counts_.rewinds;
+  counts_.rewound_entries += before.value();
+  counts_.local_writes_lost += cut;
+  {
+    MutexLock lock(mutex_);
+    for (Caught& caught : caught_) caught.rewound = cut;
+  }
+  const std::string what =
+      "began anew at 1: its log did not have what compaction took away at the "
+      "primary; " +
+      std::to_string(cut) + " entries of it were in no other log";
+  Note(what + ", all is kept in quarantine");
+  context_.report(name_, "restarted", what);
   return true;
 }
 

@@ -50,14 +50,16 @@ Result<cluster::LogState> ReadLogState(wal::Log& log) {
   state.durable = log.durable_end();
   state.commit = log.committed_end();
   const wal::Log::Floors floors = log.floors();
-  state.floors = {floors.tombstone, floors.compaction};
-  state.begun_epoch = floors.begun_epoch;
-  state.begun_floor = floors.begun_floor;
+  state.floors = {{floors.tombstone, floors.compaction}, floors.begun_epoch, floors.begun_floor};
   for (const record::EpochBegin& begin : log.history()) {
     ASSIGN_OR_RETURN(const record::Entry entry, log.Read(begin.first));
     ASSIGN_OR_RETURN(replication::SpaceRecord record,
                      replication::DecodeRecord(entry.payload, begin.first));
     state.records.push_back(std::move(record));
+  }
+  // Not kept by the log itself; but whoever stated a loss knew what was on all of the set then.
+  for (const replication::StatedLoss& loss : cluster::LossesOf(state)) {
+    state.replicated_end = std::max(state.replicated_end, loss.after.sequence);
   }
   const wal::Log::State health = log.state();
   state.fit = !health.poisoned && !health.read_only;
@@ -96,6 +98,7 @@ void CopyRunner::Attach(wal::Log& log) {
                                  Prng(context_.entropy->Next()), now);
   durable_times_.Reset();
   trouble_.clear();
+  ++openings_;
   caught_up_at_ = now;
   without_primary_since_ = now;
 }
@@ -112,6 +115,7 @@ void CopyRunner::Bind(const std::shared_ptr<space::Space>& space, bool created) 
     for (PeerLog& peer : peer_logs_) peer = PeerLog();
     space_leads_ = created;
     policy_known_ = false;
+    promise_owed_ = false;
     deleted_at_.reset();
     LogMovedNow();
     NotePolicy(space);
@@ -158,8 +162,16 @@ void CopyRunner::Step(What what) {
     MutexLock lock(mutex_);
     if (copy_ == nullptr) return;
     effects = copy_->Step({context_.clock->Now(), std::move(what)});
+    busy_ = !copy_->idle();
   }
   Carry(std::move(effects));
+}
+
+// Whoever was heard of on behalf of another space is there for this one, too.
+void CopyRunner::HearContacts() {
+  for (size_t peer = 0; peer < context_.contacts->size(); ++peer) {
+    copy_->Hear(peer, Instant{(*context_.contacts)[peer].load(std::memory_order_relaxed)});
+  }
 }
 
 void CopyRunner::OnPeerUp(size_t peer, Incarnation incarnation) {
@@ -178,6 +190,12 @@ void CopyRunner::OnPeerDown(size_t peer) {
 void CopyRunner::OnMessage(size_t peer, Lane, replication::Message message) {
   Run([this, peer, message = std::move(message)]() mutable {
     if (Space() == nullptr) return;
+    auto* entries = std::get_if<replication::Entries>(&message.body);
+    if (entries != nullptr && entries->batch != nullptr) {
+      const auto through = replication::HolesThrough(*entries->batch);
+      if (!through.ok()) return Step(cluster::Compared{peer, false, through.status().message()});
+      entries->holes_through = *through;
+    }
     Step(cluster::Received{peer, std::move(message)});
   });
 }
@@ -200,12 +218,11 @@ void CopyRunner::Tick() {
       if (!led && !without_primary_since_) without_primary_since_ = context_.clock->Now();
     }
     if (fit && (state.poisoned || state.read_only)) Fail(state.why);
-    cluster::Tick tick;
-    for (size_t peer = 0; peer < context_.options->nodes.size(); ++peer) {
-      tick.contacts.push_back(peer == me_ ? Instant()
-                                          : context_.transport->peer(peer).last_contact);
+    {
+      MutexLock lock(mutex_);
+      HearContacts();
     }
-    Step(std::move(tick));
+    Step(cluster::Tick{});
   });
 }
 
@@ -319,6 +336,7 @@ Result<v1::Durability> CopyRunner::Admit(v1::Durability level) {
       return Status(Reason::RECOVERING, "The space '" + name_ + "' is being opened.")
           .With("retry_after_ms", uint64_t{20});
     }
+    HearContacts();
     role = copy_->role();
     since = without_primary_since_;
     local = copy_->Admit(/*replicated=*/false, now);

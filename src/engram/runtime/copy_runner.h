@@ -40,6 +40,8 @@ struct RunnerContext {
   env::Executor* executor = nullptr;  // opens spaces, reads old log, runs strands
   Transport* transport = nullptr;
   space::Registry* registry = nullptr;
+  // By place: when anything was heard of that node (Instant::ns).
+  const std::vector<std::atomic<int64_t>>* contacts = nullptr;
   replication::Member self;
   // A copy of a deleted space: its folder may go.
   std::function<void(const std::string& space, Incarnation incarnation)> deleted;
@@ -74,6 +76,8 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void OnMessage(size_t peer, Lane lane, replication::Message message);
   void OnWritable(size_t peer);
   void Tick();
+  // Something is under way that needs ticks; else one now and then is enough.
+  bool busy() const { return busy_; }
   void Stand(cluster::StoreRequest request,
              std::function<void(const cluster::PromotionReport&)> done);
 
@@ -94,6 +98,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   Incarnation incarnation() const EXCLUDES(mutex_);
   SpaceState Describe() EXCLUDES(mutex_);
   const RunnerCounts& counts() const { return counts_; }
+  void CountAlarm() { ++counts_.alarms; }  // one that the node raised about the space
   uint64_t lag_alerts(size_t peer) EXCLUDES(mutex_);
   // Entries sent per second since it was asked before.
   double TakeThroughput() EXCLUDES(mutex_);
@@ -116,6 +121,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   };
 
   // copy_runner.cc
+  void HearContacts() REQUIRES(mutex_);
   using What = decltype(cluster::Event::what);
   void Run(std::function<void()> task);
   void Step(What what);
@@ -132,11 +138,14 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void Carry(cluster::Effects effects);
   bool Prepare(const cluster::Effects& effects, const std::shared_ptr<space::Space>& space);
   bool DoRewind(const cluster::Rewind& rewind, const std::shared_ptr<space::Space>& space);
+  bool DoRestart(Sequence fork, const std::shared_ptr<space::Space>& space);
   bool DoBegin(const cluster::Begin& begin, const std::shared_ptr<space::Space>& space);
   void DoAppend(const replication::Entries& entries, const std::shared_ptr<space::Space>& space);
+  void RefuseForNow(size_t peer, const Status& why);
   void DoCompare(const replication::Entries& entries, const std::shared_ptr<space::Space>& space);
   void DoSend(std::vector<cluster::Outgoing>* outgoing);
-  void DoRole(cluster::Role role);
+  void DoRole(cluster::Role role, const std::shared_ptr<space::Space>& space);
+  bool KeepPromise(const cluster::Effects& effects, const std::shared_ptr<space::Space>& space);
   void FollowIfLed(const std::shared_ptr<space::Space>& space);
   void DoReports(cluster::Effects* effects);
   void Fail(const Status& why);
@@ -157,6 +166,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   const std::shared_ptr<Strand> strand_;
   RunnerCounts counts_;
   std::atomic<bool> log_moved_{false};
+  std::atomic<bool> busy_{true};
 
   mutable Mutex mutex_;
   std::unique_ptr<cluster::Copy> copy_ GUARDED_BY(mutex_);
@@ -165,6 +175,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   std::vector<replication::LagMonitor> monitors_ GUARDED_BY(mutex_);
   std::vector<Caught> caught_ GUARDED_BY(mutex_);
   std::deque<std::string> history_ GUARDED_BY(mutex_);
+  uint64_t openings_ GUARDED_BY(mutex_) = 0;
   std::string trouble_ GUARDED_BY(mutex_);  // of this life of the log
   Instant caught_up_at_ GUARDED_BY(mutex_);
   std::optional<Instant> without_primary_since_ GUARDED_BY(mutex_);
@@ -179,6 +190,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   std::vector<PeerLog> peer_logs_;
   bool space_leads_ = false;
   bool policy_known_ = false;
+  bool promise_owed_ = false;  // made, and not on the disk
   std::optional<Sequence> deleted_at_;  // a last SpaceSettings
 };
 

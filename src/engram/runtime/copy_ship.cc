@@ -44,7 +44,7 @@ void CopyRunner::ReadAndSend(const cluster::ShipOrder& order,
     entries->commit = copy_->commit();
     entries->replicated_end = copy_->replicated_end();
     entries->end = copy_->log().end.sequence;
-    entries->floors = copy_->log().floors;
+    entries->floors = copy_->log().floors.floors;
   }
   const uint64_t bytes = entries->batch->size();
   const Sequence last = entries->last;

@@ -13,12 +13,13 @@ using replication::Stamp;
 namespace {
 
 constexpr Duration kTickEvery = std::chrono::milliseconds(50);
+constexpr uint64_t kTicksOfIdle = 20;
 constexpr Duration kCensusFor = std::chrono::seconds(3);
 
 }  // namespace
 
 ReplicationImpl::ReplicationImpl(ReplicationOptions options, ReplicationContext context)
-    : options_(std::move(options)), context_(std::move(context)) {
+    : options_(std::move(options)), context_(std::move(context)), contacts_(options_.nodes.size()) {
   self_ = {context_.node_name, context_.identity.incarnation, context_.identity.id};
 }
 
@@ -57,6 +58,7 @@ RunnerContext ReplicationImpl::ContextOfRunners() {
   context.executor = context_.executor;
   context.transport = transport_.get();
   context.registry = registry_;
+  context.contacts = &contacts_;
   context.self = self_;
   context.report = context_.report;
   context.deleted = [this](const std::string& space, Incarnation incarnation) {
@@ -109,7 +111,12 @@ void ReplicationImpl::BindSoon(const std::string& space) {
 }
 
 Result<std::shared_ptr<CopyRunner>> ReplicationImpl::Bound(const std::string& space) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<space::Space> open, registry_->Get(space));
+  Result<std::shared_ptr<space::Space>> opened = registry_->Get(space);
+  if (!opened.ok() && opened.status().reason() == Reason::SPACE_NOT_FOUND &&
+      registry_->Exists(space)) {
+    (void)registry_->Remove(space);  // its deletion was committed, and not finished
+  }
+  ASSIGN_OR_RETURN(const std::shared_ptr<space::Space> open, std::move(opened));
   std::shared_ptr<CopyRunner> runner = Find(space);
   if (runner == nullptr) {
     return Status(Reason::RECOVERING, "The space '" + space + "' is being opened.");
@@ -131,8 +138,13 @@ void ReplicationImpl::ScheduleTick() {
 }
 
 void ReplicationImpl::TickAll() {
+  for (size_t peer = 0; peer < contacts_.size(); ++peer) {
+    if (peer != options_.me) contacts_[peer] = transport_->peer(peer).last_contact.ns;
+  }
+  // A thousand idle spaces must cost next to nothing.
+  const bool all = ++ticks_ % kTicksOfIdle == 0;
   for (const auto& runner : Runners()) {
-    if (runner->bound()) runner->Tick();
+    if ((all || runner->busy()) && runner->bound()) runner->Tick();
   }
   std::vector<std::string> late;
   {
@@ -147,21 +159,7 @@ void ReplicationImpl::TickAll() {
 
 // The first primary makes `default`, when every other node has said that it does not have it.
 void ReplicationImpl::EnsureDefault() {
-  if (options_.nodes[options_.me].name != options_.first_primary) {
-    MutexLock lock(mutex_);
-    waiting_for_ = options_.first_primary;
-    return;
-  }
-  std::string silent;
-  for (size_t peer = 0; peer < options_.nodes.size(); ++peer) {
-    if (peer == options_.me || transport_->peer(peer).connected) continue;
-    silent += (silent.empty() ? "" : ", ") + options_.nodes[peer].name;
-  }
-  {
-    MutexLock lock(mutex_);
-    waiting_for_ = silent;
-  }
-  if (!silent.empty() || making_default_.exchange(true)) return;
+  if (!WaitingFor().empty() || making_default_.exchange(true)) return;
   CreateSpaceAsync("default", context_.space_defaults, [this](const auto& made) {
     if (!made.ok() && made.status().reason() != Reason::SPACE_EXISTS) {
       context_.report("default", "space_not_made", made.status().message());
@@ -173,8 +171,13 @@ void ReplicationImpl::EnsureDefault() {
 
 std::string ReplicationImpl::WaitingFor() {
   if (registry_ == nullptr || registry_->Exists("default")) return "";
-  MutexLock lock(mutex_);
-  return waiting_for_;
+  if (options_.nodes[options_.me].name != options_.first_primary) return options_.first_primary;
+  std::string silent;
+  for (size_t peer = 0; peer < options_.nodes.size(); ++peer) {
+    if (peer == options_.me || transport_->peer(peer).connected) continue;
+    silent += (silent.empty() ? "" : ", ") + options_.nodes[peer].name;
+  }
+  return silent;
 }
 
 void ReplicationImpl::OnPeerUp(size_t peer, const PeerIdentity& identity) {
@@ -302,6 +305,7 @@ void ReplicationImpl::TakeForeign(size_t peer, Lane lane, SpaceMessage message) 
       if (news) it->second = now;
     }
     if (news) {
+      RunnerOf(space)->CountAlarm();
       context_.report(space, "foreign_space",
                       options_.nodes[peer].name + " leads another space of this name");
     }
@@ -310,6 +314,7 @@ void ReplicationImpl::TakeForeign(size_t peer, Lane lane, SpaceMessage message) 
   }
   const auto moved = registry_->MoveAway(space);
   if (!moved.ok()) return context_.report(space, "foreign_space", moved.status().message());
+  RunnerOf(space)->CountAlarm();
   context_.report(space, "foreign_space_moved",
                   "another space of this name was here; it lies in " + *moved);
   OpenUnbound(peer, lane, std::move(message));

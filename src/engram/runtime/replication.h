@@ -76,6 +76,7 @@ struct SpaceState {
   std::vector<ReplicaState> replicas;                    // on the primary
   std::string alarm;
   std::string trouble;                      // an effect failed, or the log does: what of it
+  uint64_t openings = 0;     // of its log by this process: more after a failed log was given up
   uint64_t writes_lost = 0;                 // entries that rewinds of this process cut
   std::optional<Duration> without_primary;  // how long
   std::vector<std::string> history;  // last changes, newest first: "13:58:30  n2 left the set: …"

@@ -132,6 +132,8 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   replication::Member self_;
   std::unique_ptr<Transport> transport_;
   space::Registry* registry_ = nullptr;  // from Start on
+  std::vector<std::atomic<int64_t>> contacts_;  // by place
+  uint64_t ticks_ = 0;                          // of the timer
   std::atomic<bool> started_{false}, stopped_{false}, making_default_{false};
 
   mutable Mutex mutex_;
@@ -141,7 +143,6 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   std::set<std::string> creating_ GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<Census>> censuses_ GUARDED_BY(mutex_);
   uint64_t next_round_ GUARDED_BY(mutex_) = 1;
-  std::string waiting_for_ GUARDED_BY(mutex_);
   std::map<std::string, replication::Summary> summaries_ GUARDED_BY(mutex_);  // of closed spaces
   std::map<std::string, Instant> foreign_ GUARDED_BY(mutex_);                 // alarmed when
 };
