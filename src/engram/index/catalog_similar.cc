@@ -35,7 +35,7 @@ class Search {
 
   // Live ids that begin with `prefix` and please.
   template <class Pleases>
-  Status Range(std::string prefix, Pleases pleases) {
+  Status Range(const std::string& prefix, Pleases pleases) {
     Statement& from = reader_.ids_from;
     const std::string end = prefix + "\xff";
     from.BindText(1, prefix).BindText(2, end);

@@ -8,7 +8,7 @@
 namespace engram::recall {
 namespace {
 
-Status BadCue(std::string what, std::string expected, const char* field) {
+Status BadCue(std::string what, const std::string& expected, const char* field) {
   return Status(Reason::INVALID_CUE, std::move(what))
       .Expected(expected)
       .With("field", field)

@@ -103,7 +103,7 @@ bool Question::FilterOnly() const {
          query.where_location().empty() && query.like_ids_size() == 0;
 }
 
-Status Unimplemented(const char* field, std::string what, std::string hint) {
+Status Unimplemented(const char* field, std::string what, const std::string& hint) {
   return Status(Reason::UNIMPLEMENTED_FEATURE, std::move(what))
       .Suggest(hint)
       .With("field", field)
