@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include <grpcpp/grpcpp.h>
@@ -141,7 +142,7 @@ struct Client::Impl {
   Result<Response> Ask(bool keyed, Call call) {
     const env::Instant begun = env::SystemClock().Now();
     std::string followed;
-    bool repeated = false;
+    std::optional<Status> unknown;  // a repeat that is refused tells nothing of the first try
     while (true) {
       Response response;
       const grpc::Status answer = Try([&](const auto& channel, grpc::ClientContext* context) {
@@ -156,12 +157,12 @@ struct Client::Impl {
         if (options.said) options.said(FirstLine(status.message()) + " Sent to " + primary + ".");
         continue;
       }
-      if (status.reason() == Reason::COMMIT_UNKNOWN && keyed && !repeated) {
-        repeated = true;
+      if (status.reason() == Reason::COMMIT_UNKNOWN && keyed && !unknown) {
+        unknown = status;
         continue;
       }
       const env::Duration waited = env::SystemClock().Now() - begun;
-      if (waited + kPause > Patience(status, options.timeout)) return status;
+      if (waited + kPause > Patience(status, options.timeout)) return unknown.value_or(status);
       if (AsksElsewhere(status)) current = (current + 1) % channels.size();
       std::this_thread::sleep_for(kPause);
     }

@@ -126,6 +126,13 @@ TEST_F(ClientRetryTest, RepeatsAnUnknownCommitOnceAndWithItsKeyOnly) {
   EXPECT_EQ(Remember(one_.Address(), "").status().reason(), Reason::COMMIT_UNKNOWN);
 }
 
+// A repeat that is refused was not written; what it repeats may have been.
+TEST_F(ClientRetryTest, StaysUnknownWhenTheRepeatIsRefused) {
+  one_.Then(Status(Reason::COMMIT_UNKNOWN, "not known"));
+  for (int i = 0; i < 100; ++i) one_.Then(Status(Reason::NOT_ENOUGH_IN_SYNC, "one copy"));
+  EXPECT_EQ(Remember(one_.Address()).status().reason(), Reason::COMMIT_UNKNOWN);
+}
+
 TEST_F(ClientRetryTest, DoesNotRepeatWhatIsWrong) {
   one_.Then(Status(Reason::INVALID_EPISODE, "no text"));
   EXPECT_EQ(Remember(one_.Address()).status().reason(), Reason::INVALID_EPISODE);

@@ -1,5 +1,7 @@
 #include "engram/cli/command.h"
 
+#include <cstdlib>
+
 #include <CLI/CLI.hpp>
 
 #include "engram/api/json.h"
@@ -23,12 +25,26 @@ Client& Context::client() {
   return *client_;
 }
 
+namespace {
+
+// All commands write into one context, and CLI11 would fill it from the environment for those that
+// were not given, too, after the flags of the one that was.
+void TakeEnvironment(const char* name, std::string* value) {
+  const char* set = std::getenv(name);
+  if (set != nullptr && *set != '\0') *value = set;
+}
+
+}  // namespace
+
 void AddClientOptions(CLI::App* command, Context* context) {
-  command->add_option("--server", context->servers, "server, or several: host:port[,host:port]")
-      ->envname("ENGRAM_SERVER")
+  TakeEnvironment("ENGRAM_SERVER", &context->servers);
+  TakeEnvironment("ENGRAM_SPACE", &context->space);
+  command
+      ->add_option("--server", context->servers,
+                   "server, or several: host:port[,host:port]; or ENGRAM_SERVER")
       ->capture_default_str();
-  command->add_option("--space", context->space, "memory space (default: default)")
-      ->envname("ENGRAM_SPACE");
+  command->add_option("--space", context->space,
+                      "memory space (default: default); or ENGRAM_SPACE");
   command->add_option("--timeout", context->timeout, "time for one call, such as 500ms or 10s")
       ->check([](const std::string& text) {
         Result<env::Duration> value = server::ParseDuration(text);
