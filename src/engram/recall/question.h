@@ -47,6 +47,6 @@ Result<CueMeaning> MeaningOf(const v1::Cue& cue, model::UtcTime now);
 // Shared by the calls that read. INVALID_REQUEST below 0, TOO_LARGE above 1,000; 0 is `otherwise`.
 Result<size_t> ResolveLimit(int32_t asked, size_t otherwise, const char* field);
 Status CheckCount(size_t count, size_t limit, const char* field);
-Status Unimplemented(const char* field, std::string what, std::string hint);
+Status Unimplemented(const char* field, std::string what, const std::string& hint);
 
 }  // namespace engram::recall
