@@ -39,9 +39,10 @@ fuzz:  ## libFuzzer targets, SECONDS=60 each
 	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
 	@tools/fuzz.sh build/fuzz $(or $(SECONDS),60)
 
-crash: $(BUILD)/build.ninja  ## kill -9 under load, CYCLES=50 times
+crash: $(BUILD)/build.ninja  ## kill -9 under load, of one node and of a pair, CYCLES=50 times each
 	@cmake --build $(BUILD) -j $(JOBS)
 	@tests/crash/kill_cycles.py $(BUILD)/engram --cycles $(or $(CYCLES),50)
+	@tests/crash/pair_cycles.py $(BUILD)/engram --cycles $(or $(CYCLES),50)
 
 sanitize: export TSAN_OPTIONS = suppressions=$(CURDIR)/tools/tsan.supp
 sanitize: setup  ## unit tests under address, undefined and thread sanitizers

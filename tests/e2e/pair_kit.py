@@ -1,0 +1,298 @@
+"""Two real servers that keep copies of each other's spaces: started from TOML files on free ports,
+killed, paused, asked. Helper of the tests beside it; nothing here sleeps to wait, but `until` looks
+again and again for a state, up to a deadline."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+DEADLINE_SECONDS = 30
+DOORS = ("grpc", "http", "ops", "replication")
+failures = []
+
+
+def check(condition, what, detail=""):
+    print(("ok      " if condition else "FAILED  ") + what, flush=True)
+    if not condition:
+        failures.append(what)
+        print(detail, flush=True)
+    return bool(condition)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def until(what, condition, seconds=DEADLINE_SECONDS):
+    """Waits for a state: the first true answer of `condition`. A state that does not come fails the
+    test at once, since what follows builds on it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(0.02)
+
+
+class Answer:
+    """A finished command, or an HTTP reply."""
+
+    def __init__(self, code, out, text):
+        self.code, self.out, self.text = code, out, text
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    def all(self):
+        return f"exit {self.code}\n{self.out}\n{self.text}"
+
+
+class Node:
+    def __init__(self, engram, directory, name):
+        self.engram, self.name, self.process = engram, name, None
+        self.data = pathlib.Path(f"{directory}/{name}")
+        self.config = pathlib.Path(f"{directory}/{name}.toml")
+        self.log = pathlib.Path(f"{directory}/{name}.log")
+        self.ports = {door: free_port() for door in DOORS}
+        self.paused = False
+
+    def entry(self, **other):
+        doors = {door: f"127.0.0.1:{port}" for door, port in self.ports.items()}
+        doors.update(other)
+        pairs = {"name": self.name, **doors}.items()
+        return "{ " + ", ".join(f'{key} = "{value}"' for key, value in pairs) + " }"
+
+    @property
+    def grpc(self):
+        return f"127.0.0.1:{self.ports['grpc']}"
+
+    # ---- the process ----
+
+    def start(self, *more):
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen(
+                [self.engram, "serve", "--config", str(self.config), *more], stdout=log, stderr=log)
+        self.paused = False
+        return self
+
+    def ready(self):
+        """Waits until it answers. False when it ended instead."""
+        return until(f"{self.name} is ready", lambda: self.alive_and_up() or not self.alive()) \
+            and self.alive()
+
+    def alive_and_up(self):
+        return self.get("ops", "/health/ready").code == 200
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def refused(self, *more):
+        """A start that must fail: exit code and text."""
+        run = subprocess.run([self.engram, "serve", "--config", str(self.config), *more],
+                             capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+        return Answer(run.returncode, run.stdout, run.stderr)
+
+    def kill9(self):
+        self.process.kill()
+        self.process.wait(DEADLINE_SECONDS)
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+        self.paused = True
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.paused = False
+
+    def stop(self):
+        """SIGTERM: exit code and seconds."""
+        began = time.monotonic()
+        self.process.terminate()
+        return self.process.wait(DEADLINE_SECONDS), time.monotonic() - began
+
+    def said(self, pattern):
+        return re.search(pattern, self.log.read_text(errors="replace"), re.S)
+
+    # ---- what it is asked ----
+
+    def http(self, method, path, body=None, door="http", timeout=10, headers=None):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.ports[door]}{path}", method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"content-type": "application/json", **(headers or {})})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as reply:
+                return Answer(reply.status, reply.read().decode(), "")
+        except urllib.error.HTTPError as error:
+            text = error.read().decode()
+            return Answer(error.code, text, text)
+        except OSError as error:
+            return Answer(0, "", str(error))
+
+    def get(self, door, path):
+        return self.http("GET", path, door=door, timeout=5)
+
+    def remember(self, what, space="default", durability="", key="", timeout=15):
+        options = {k: v for k, v in (("durability", durability), ("idempotency_key", key)) if v}
+        body = {"what": what, "space": space, **({"options": options} if options else {})}
+        return self.http("POST", "/api/v1/memories/remember", body, timeout=timeout)
+
+    def memory(self, memory_id, space="default"):
+        return self.get("http", f"/api/v1/memories/{memory_id}?space={space}")
+
+    def cluster(self):
+        reply = self.get("ops", "/cluster/health")
+        return json.loads(reply.out) if reply.out.startswith("{") else {"spaces": [], "nodes": []}
+
+    def space(self, name="default"):
+        """How this node sees the space; {} when it does not have it."""
+        return next((s for s in self.cluster().get("spaces", []) if s["space"] == name), {})
+
+    def connected(self, other):
+        return any(n["name"] == other and n.get("connected") for n in self.cluster()["nodes"])
+
+    def metrics(self):
+        """{'name{labels}': value}"""
+        lines = self.get("ops", "/metrics").out.split("\n")
+        return {k: float(v) for k, _, v in (line.rpartition(" ") for line in lines)
+                if k and not line_is_comment(k)}
+
+    def metric(self, name, **labels):
+        """One series, found by some of its labels; None when there is none."""
+        wanted = [f'{k}="{v}"' for k, v in labels.items()]
+        for series, value in self.metrics().items():
+            if series.split("{")[0] == name and all(label in series for label in wanted):
+                return value
+        return None
+
+    def segments(self, space="default"):
+        return sorted(pathlib.Path(f"{self.data}/spaces/{space}/wal").glob("*.log"))
+
+
+def line_is_comment(text):
+    return text.startswith("#")
+
+
+class Pair:
+    """n1, the first primary, and n2."""
+
+    def __init__(self, engram, directory, **settings):
+        self.engram, self.directory = str(pathlib.Path(engram).resolve()), str(directory)
+        self.nodes = [Node(self.engram, directory, name) for name in ("n1", "n2")]
+        self.n1, self.n2 = self.nodes
+        self.configure(**settings)
+
+    def configure(self, more="", cluster="", names=None, **entries):
+        """Writes both files; n1={"grpc": …} changes what the list says of n1."""
+        rows = ",\n  ".join(node.entry(**entries.get(node.name, {})) for node in self.nodes)
+        for node in self.nodes:
+            name = (names or {}).get(node.name, node.name)
+            node.config.write_text(
+                f'[node]\nname = "{name}"\ndata_dir = "{node.data}"\n\n[cluster]\nmode = "static"\n'
+                f'first_primary = "n1"\n{cluster}nodes = [\n  {rows}\n]\n{more}')
+
+    def start(self):
+        for node in self.nodes:
+            node.start()
+        for node in self.nodes:
+            node.ready()
+        self.wait_replicated()
+        return self
+
+    def run(self, *command, node=None, stdin=None):
+        """A command of the program against both nodes, or against one."""
+        servers = node.grpc if node else ",".join(n.grpc for n in self.nodes)
+        env = {k: v for k, v in os.environ.items() if not k.startswith("ENGRAM_")}
+        env.update(ENGRAM_SERVER=servers, NO_COLOR="1")
+        run = subprocess.run([self.engram, *command], env=env, capture_output=True, text=True,
+                             input=stdin, timeout=2 * DEADLINE_SECONDS)
+        return Answer(run.returncode, run.stdout, run.stderr)
+
+    def primary(self, space="default"):
+        return next((n for n in self.nodes if n.space(space).get("role") == "primary"), None)
+
+    def other(self, node):
+        return self.nodes[1 - self.nodes.index(node)]
+
+    def wait_replicated(self, *spaces):
+        """Each space has a primary that accepts replicated writes, and both nodes vote: whoever
+        joined a set has become a voter by an epoch of its own."""
+        def accepted():
+            seen = {s["space"]: s for n in self.nodes if not n.paused and n.alive()
+                    for s in n.cluster().get("spaces", []) if s.get("role") == "primary"}
+            return all(seen.get(space, {}).get("writes_replicated")
+                       and len(seen[space]["record"]["voters"]) == len(self.nodes)
+                       for space in spaces or ("default",))
+        until(f"replicated writes in {spaces or 'default'}", accepted)
+
+    def wait_equal(self, *spaces):
+        """Both show all of the same log."""
+        def equal():
+            for space in spaces or ("default",):
+                a, b = (n.space(space) for n in self.nodes)
+                ends = {s.get(k) for s in (a, b) for k in ("log_end", "committed_through")}
+                if not a or not b or len(ends) != 1 or a["epoch"] != b["epoch"]:
+                    return False
+            return True
+        until(f"equal logs of {spaces or 'default'}", equal)
+
+    def promote(self, node, space="default", stopped=True):
+        more = ["--primary-is-stopped", self.other(node).name] if stopped else []
+        return self.run("promote", node.name, "--space", space, *more)
+
+    def stop_both(self):
+        """Of stopped nodes: (exit codes, longest stop in seconds)."""
+        ends = [node.stop() for node in self.nodes if node.alive()]
+        return {code for code, _ in ends}, max(seconds for _, seconds in ends)
+
+    def digests(self, space="default"):
+        answers = [self.run("wal", "digest", "--data-dir", str(node.data), "--space", space)
+                   for node in self.nodes]
+        return [re.sub(re.escape(str(node.data)), "DATA", answer.out if answer.code == 0
+                       else answer.all() + node.name)
+                for node, answer in zip(self.nodes, answers)]
+
+    def end(self):
+        for node in self.nodes:
+            if node.alive():
+                node.resume()
+                node.kill9()
+
+
+@contextlib.contextmanager
+def pair_of(engram, **settings):
+    """A pair in a directory of its own, which is kept when something went wrong."""
+    directory = tempfile.mkdtemp(prefix="engram-pair-")
+    before = len(failures)
+    pair = Pair(engram, directory, **settings)
+    try:
+        yield pair
+    except Exception as error:
+        check(False, f"{type(error).__name__}: {error}",
+              "\n".join(f"{n.name}: {json.dumps(n.cluster())}" for n in pair.nodes if n.alive()))
+    finally:
+        pair.end()
+    if len(failures) == before:
+        shutil.rmtree(directory, ignore_errors=True)
+    else:
+        print(f"logs and data stay in {directory}")
+
+
+def finish():
+    print(f"{len(failures)} failed" + "".join(f"\n  {what}" for what in failures))
+    sys.exit(1 if failures else 0)
