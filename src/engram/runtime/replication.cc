@@ -61,6 +61,11 @@ RunnerContext ReplicationImpl::ContextOfRunners() {
   context.contacts = &contacts_;
   context.self = self_;
   context.report = context_.report;
+  context.fail_all = [this](const Status& why) {
+    context_.executor->Post([this, why] {
+      for (const auto& runner : Runners()) runner->OnFailed(why);
+    });
+  };
   context.deleted = [this](const std::string& space, Incarnation incarnation) {
     context_.executor->Post([this, space, incarnation] { RemoveCopy(space, incarnation); });
   };
@@ -182,7 +187,10 @@ std::string ReplicationImpl::WaitingFor() {
 
 void ReplicationImpl::OnPeerUp(size_t peer, const PeerIdentity& identity) {
   context_.report("", "peer_up", options_.nodes[peer].name);
-  for (const auto& runner : Runners()) runner->OnPeerUp(peer, identity.incarnation);
+  const bool unnoticed = options_.mutant == replication::Mutant::kReconnectUnnoticed;
+  for (const auto& runner : Runners()) {
+    if (!unnoticed) runner->OnPeerUp(peer, identity.incarnation);
+  }
   SendDeleted(peer);
   context_.executor->Post([this, peer] { SendPages(peer); });
 }
@@ -282,8 +290,12 @@ void ReplicationImpl::OpenUnbound(size_t peer, Lane lane, SpaceMessage message) 
         Refused{.why = Refused::Why::kBroken, .promised = {}, .text = runner.status().message()});
   }
   if ((*runner)->incarnation() != incarnation) {
-    if (opens) TakeForeign(peer, lane, std::move(message));
-    return;
+    if (!opens) return;
+    // A deleted one makes room; the primary opens again in a while.
+    if (IsDeleted((*runner)->incarnation())) {
+      return RemoveCopy(message.space, (*runner)->incarnation());
+    }
+    return TakeForeign(peer, lane, std::move(message));
   }
   (*runner)->OnMessage(peer, lane, std::move(message.message));
 }
