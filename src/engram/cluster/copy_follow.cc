@@ -30,39 +30,51 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects*
   const replication::PrimaryLog theirs{log_.space, stamp.epoch, open.history, open.end.sequence,
                                        open.floors};
   const record::History history = HistoryOf(log_);
-  const replication::CopyLog mine{.space = log_.space,
-                                  .history = history,
-                                  .end = log_.end.sequence,
-                                  .floors = log_.floors,
-                                  .begun_epoch = log_.begun_epoch,
-                                  .begun_floor = log_.begun_floor};
-  const replication::Verdict verdict = replication::DecideCatchUp(theirs, mine);
+  const replication::CopyLog mine{
+      .space = log_.space, .history = history, .end = log_.end.sequence, .floors = log_.floors};
+  const replication::Verdict verdict = replication::DecideCatchUp(theirs, mine, options_.mutant);
   if (std::holds_alternative<replication::Stream>(verdict)) {
     alarm_.clear();
+    if (log_.end.sequence.is_zero()) {
+      KeepFloors(replication::BeginAtOne(following_, leader_floors_), out);
+    }
     Join(out);
     return FollowCommit(out);
   }
-  if (const auto* cut = std::get_if<replication::Truncate>(&verdict)) {
-    if (!MayCut(cut->to, open)) {
-      RaiseAlarm("rewind_below_commit",
-                 "following " + options_.nodes[peer] + " would cut above " + ToString(cut->to) +
-                     ", but " + ToString(commit_) + " is committed here",
-                 out);
-      leader_.reset();
-      return refuse(Refused::Why::kBelowCommit, alarm_);
-    }
-    alarm_.clear();
-    rewinding_ = true;
-    out->rewind = Rewind{cut->to, /*lossy=*/cut->to < commit_};
-    return;
+  if (std::holds_alternative<replication::Ahead>(verdict) ||
+      std::holds_alternative<replication::Foreign>(verdict)) {
+    leader_.reset();
+    return refuse(Refused::Why::kStaleEpoch, "this copy knows a newer epoch");
   }
-  if (std::holds_alternative<replication::Restart>(verdict)) {
-    rewinding_ = true;
-    out->restart = true;
-    return;
+  const Sequence fork = replication::ForkOf(theirs, mine);
+  if (!MayCut(fork, open)) {
+    RaiseAlarm("rewind_below_commit",
+               "following " + options_.nodes[peer] + " would cut above " + ToString(fork) +
+                   ", but " + ToString(commit_) + " is committed here",
+               out);
+    leader_.reset();
+    return refuse(Refused::Why::kBelowCommit, alarm_);
   }
-  leader_.reset();
-  refuse(Refused::Why::kStaleEpoch, "this copy knows a newer epoch");
+  alarm_.clear();
+  if (std::holds_alternative<replication::Restart>(verdict)) return BeginAnew(fork, out);
+  rewinding_ = true;
+  cutting_to_ = fork;
+  out->rewind = Rewind{fork, /*lossy=*/fork < commit_};
+}
+
+// Its log is moved away. Under which floor it begins again is noted, or a long catch-up would begin
+// again at every connect.
+void Copy::BeginAnew(Sequence fork, Effects* out) {
+  rewinding_ = true;
+  cutting_to_ = Sequence();
+  out->restart = fork;
+  KeepFloors(replication::BeginAtOne(following_, leader_floors_), out);
+}
+
+void Copy::KeepFloors(const replication::LogFloors& floors, Effects* out) {
+  if (floors == log_.floors) return;
+  log_.floors = floors;
+  out->floors = floors;
 }
 
 void Copy::StartFollowing(size_t peer, const Stamp& stamp, const Open& open) {
@@ -72,6 +84,7 @@ void Copy::StartFollowing(size_t peer, const Stamp& stamp, const Open& open) {
   leader_end_ = open.end.sequence;
   leader_commit_ = open.commit;
   leader_replicated_ = open.replicated_end;
+  leader_floors_ = open.floors;
   losses_ = open.losses;
   open_id_ = open.id;
   joined_ = false;
@@ -83,6 +96,10 @@ bool Copy::MayCut(Sequence to, const Open& open) const {
   if (to >= commit_ || Is(Mutant::kCutBelowCommit)) return true;
   return std::any_of(open.losses.begin(), open.losses.end(),
                      [&](const auto& loss) { return loss.at > to && loss.after.sequence <= to; });
+}
+
+void Copy::On(const InHole&, Effects* out) {
+  if (rewinding_ && leader_.has_value()) BeginAnew(cutting_to_, out);
 }
 
 void Copy::On(const Rewound& event, Effects* out) {
@@ -123,7 +140,7 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Entries& entries, Ef
   LearnCommit(entries.commit, entries.replicated_end);
   if (entries.batch == nullptr) return FollowCommit(out);
   if (entries.first == log_.end.sequence.next()) {
-    out->append = entries;
+    if (TakesHoles(peer, stamp, entries, out)) out->append = entries;
   } else if (entries.first > log_.end.sequence) {
     out->Say(peer, Stamp{log_.space, stamp.epoch, options_.self.incarnation},
              Gap{log_.end.sequence.next()});
@@ -132,6 +149,25 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Entries& entries, Ef
     comparing_ = entries.last;
   }
   FollowCommit(out);
+}
+
+// The floors under which this batch is taken are kept before it is appended. False: not taken.
+bool Copy::TakesHoles(size_t peer, const Stamp& stamp, const Entries& entries, Effects* out) {
+  const Sequence sure = policy_.local_space ? entries.replicated_end : entries.commit;
+  if (entries.holes_through > sure) {
+    On(Compared{peer, false, "a Hole reaches beyond what is committed"}, out);
+    return false;
+  }
+  const auto floors =
+      replication::TakeBatch(log_.floors, log_.end.sequence, stamp.epoch, entries.floors,
+                             !entries.holes_through.is_zero(), options_.mutant);
+  if (floors.has_value()) {
+    KeepFloors(*floors, out);
+    return true;
+  }
+  joined_ = false;  // the verdict is asked again
+  out->Say(peer, Stamp{log_.space, stamp.epoch, options_.self.incarnation}, Gap{Sequence()});
+  return false;
 }
 
 void Copy::On(const Compared& event, Effects* out) {

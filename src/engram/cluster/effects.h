@@ -76,7 +76,10 @@ struct PromotionReport {
 struct Effects {
   std::optional<Epoch> promise = {};
   std::optional<Rewind> rewind = {};
-  bool restart = false;
+  // Nothing of the log can be kept: it is moved away, the indexes are dropped, and it begins at 1.
+  // What is above this fork is in no other log; what is below it the leader has.
+  std::optional<Sequence> restart = {};
+  std::optional<replication::LogFloors> floors = {};  // to be kept, instead of those there are
   std::optional<Begin> begin = {};
   std::optional<replication::Entries> append = {};  // continues the log, as far as its numbers say
   std::optional<replication::Entries> compare =

@@ -13,7 +13,6 @@
 
 namespace engram::cluster {
 
-using replication::Floors;
 using replication::Member;
 using replication::Members;
 using replication::SpaceRecord;
@@ -27,9 +26,7 @@ struct LogState {
   Sequence commit = {};                   // known at opening
   Sequence replicated_end = {};           // known at opening; matters in a `local` space
   std::vector<SpaceRecord> records = {};  // one for each EpochStart in the log, in order
-  Floors floors = {};
-  Epoch begun_epoch = {};
-  Sequence begun_floor = {};
+  replication::LogFloors floors = {};
   bool fit = true;  // neither poisoned nor damaged, phase normal
 };
 

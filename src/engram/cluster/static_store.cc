@@ -231,7 +231,7 @@ std::optional<std::pair<std::string, std::string>> StaticStore::Unfit(
                  " is known to be committed",
              "promote the node that has it, or --force and lose what this copy lacks"}};
   }
-  if (force && context.commit < log.floors.compaction.sequence) {
+  if (force && context.commit < log.floors.floors.compaction.sequence) {
     return {{"its commit has not reached its compaction floor", "let it catch up first"}};
   }
   return std::nullopt;

@@ -13,6 +13,7 @@
 #include "engram/base/ids.h"
 #include "engram/base/types.h"
 #include "engram/record/history.h"
+#include "engram/replication/floors.h"
 #include "engram/replication/space_record.h"
 #include "engram/replication/verdict.h"
 
@@ -55,6 +56,9 @@ struct Entries {
   Sequence replicated_end;
   Sequence end;  // of the primary's log
   Floors floors;
+  // Last entry that a Hole of the batch stands for; zero: it has none. Not sent: whoever receives
+  // the batch reads it there.
+  Sequence holes_through = {};
 };
 
 // "Do you still follow me?" For reads that trust no clock.

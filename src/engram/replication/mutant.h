@@ -38,6 +38,22 @@ enum class Mutant {
   kRestartStatesNoLoss,         // a restart never states one
   kReplicatedAnsweredAtCommit,  // `replicated` is answered at the commit
   kHintSurvivesRewind,          // the commit hint is not lowered at a rewind
+  // holes and floors
+  kFloorByLogEnd,              // the verdict compares the log end with the floor, not the fork
+  kNoRestartBelowFloor,        // a fork below the tombstone floor is streamed from
+  kAlwaysRestartBelowFloor,    // … begins anew at every connect, too
+  kBegunInAnyEpoch,            // a log begun under another epoch or floor counts as begun here
+  kCompactionFloorIgnored,     // a log may leave out the position its holes are true at
+  kFloorNotInherited,          // who takes a Hole keeps its tombstone floor
+  kCompactionFloorStatedOnce,  // … and its compaction floor, once it has one
+  kHolesUnchecked,             // a batch with Holes is taken under any floor
+  // what runs the protocol
+  kReplyBeforeCommit,   // the space is told that all of its log is replicated
+  kKeepIndex,           // a rewind below what was shown leaves the indexes as they are
+  kLossNotCounted,      // what a rewind cuts is not counted
+  kFailTogether,        // an effect that fails for one space fails for all
+  kLagZeroWhenCut,      // a replica that is not heard of is said to have all
+  kReconnectUnnoticed,  // a peer that comes back is not told to the copies
 };
 
 }  // namespace engram::replication

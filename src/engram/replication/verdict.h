@@ -9,14 +9,9 @@
 #include "engram/base/ids.h"
 #include "engram/base/types.h"
 #include "engram/record/history.h"
+#include "engram/replication/floors.h"
 
 namespace engram::replication {
-
-struct Floors {
-  Sequence tombstone;   // entries at or below it may hide deletions that went
-  Position compaction;  // the holes are true only in a log that holds this position
-  bool operator==(const Floors&) const = default;
-};
 
 struct PrimaryLog {
   Incarnation space;
@@ -30,10 +25,7 @@ struct CopyLog {
   Incarnation space = {};
   std::span<const record::EpochBegin> history = {};
   Sequence end = {};
-  Floors floors = {};
-  // Of a log begun at 1: under which epoch and tombstone floor of the primary.
-  Epoch begun_epoch = {};
-  Sequence begun_floor = {};
+  LogFloors floors = {};
   bool fork_in_hole = false;  // the copy's log has a Hole where the fork is
 };
 
@@ -61,6 +53,7 @@ using Verdict = std::variant<Stream, Truncate, Restart, Ahead, Foreign>;
 
 // The greatest sequence that both logs share.
 Sequence ForkOf(const PrimaryLog& primary, const CopyLog& copy);
-Verdict DecideCatchUp(const PrimaryLog& primary, const CopyLog& copy);
+Verdict DecideCatchUp(const PrimaryLog& primary, const CopyLog& copy,
+                      Mutant mutant = Mutant::kNone);
 
 }  // namespace engram::replication

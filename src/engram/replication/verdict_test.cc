@@ -125,13 +125,13 @@ TEST(Verdict, RestartsBelowTheTombstoneFloorUnlessBegunUnderIt) {
   copy.end = Sequence(10);
   EXPECT_EQ(DecideCatchUp(primary, copy), Verdict(Stream{Sequence(11)}));
   copy.end = Sequence(9);
-  copy.begun_epoch = Epoch(2);
-  copy.begun_floor = Sequence(10);
+  copy.floors.begun_epoch = Epoch(2);
+  copy.floors.begun_floor = Sequence(10);
   EXPECT_EQ(DecideCatchUp(primary, copy), Verdict(Stream{Sequence(10)}));
-  copy.begun_epoch = Epoch(1);  // of another epoch
+  copy.floors.begun_epoch = Epoch(1);  // of another epoch
   EXPECT_EQ(DecideCatchUp(primary, copy), Verdict(Restart()));
-  copy.begun_epoch = Epoch(2);
-  copy.begun_floor = Sequence(8);  // or under a lower floor
+  copy.floors.begun_epoch = Epoch(2);
+  copy.floors.begun_floor = Sequence(8);  // or under a lower floor
   EXPECT_EQ(DecideCatchUp(primary, copy), Verdict(Restart()));
   copy.end = Sequence();
   EXPECT_EQ(DecideCatchUp(primary, copy), Verdict(Stream{Sequence(1)}));
@@ -141,9 +141,9 @@ TEST(Verdict, RestartsWhereHolesAreNotTrueOrTheForkIsInOne) {
   const record::History history{{Epoch(1), Sequence(1)}};
   const PrimaryLog primary{kSpace, Epoch(2), history, Sequence(20), {}};
   CopyLog copy{.space = kSpace, .history = history, .end = Sequence(9)};
-  copy.floors.compaction = {Epoch(1), Sequence(8)};
+  copy.floors.floors.compaction = {Epoch(1), Sequence(8)};
   EXPECT_EQ(DecideCatchUp(primary, copy), Verdict(Stream{Sequence(10)}));
-  copy.floors.compaction = {Epoch(1), Sequence(21)};  // not in the primary's log
+  copy.floors.floors.compaction = {Epoch(1), Sequence(21)};  // not in the primary's log
   EXPECT_EQ(DecideCatchUp(primary, copy), Verdict(Restart()));
   copy.floors = {};
   copy.fork_in_hole = true;

@@ -50,7 +50,7 @@ CopyStatus CopyRunner::StatusNow() {
   status.durable = log.durable;
   status.commit = copy_->commit();
   status.replicated_end = copy_->replicated_end();
-  status.floors = log.floors;
+  status.floors = log.floors.floors;
   status.phase =
       copy_->joined() || copy_->role() == cluster::Role::kPrimary ? "normal" : "catching_up";
   if (const auto* record = copy_->newest()) status.record = *record;

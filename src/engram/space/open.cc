@@ -236,15 +236,19 @@ Status SpaceImpl::LoadRows(Sequence end) {
 
 Status SpaceImpl::ReplaceIndexes(Sequence end,
                                  const std::function<void(uint64_t, uint64_t)>& progress) {
-  env::FileSystem& fs = *core_.environment.fs;
-  CloseIndexes();
-  RETURN_IF_ERROR(index::Catalog::Destroy(fs, IndexPath("catalog.db")));
-  RETURN_IF_ERROR(index::TextIndex::Destroy(fs, IndexPath("text.db")));
-  RETURN_IF_ERROR(index::VectorIndex::Destroy(fs, IndexPath("vectors.bin")));
+  RETURN_IF_ERROR(DestroyIndexes());
   RETURN_IF_ERROR(OpenIndexes());
   core_.GiveCharge(core_.tail.bytes());
   RETURN_IF_ERROR(CatchUpCatalog(end, progress));
   return LoadRows(end);
+}
+
+Status SpaceImpl::DestroyIndexes() {
+  env::FileSystem& fs = *core_.environment.fs;
+  CloseIndexes();
+  RETURN_IF_ERROR(index::Catalog::Destroy(fs, IndexPath("catalog.db")));
+  RETURN_IF_ERROR(index::TextIndex::Destroy(fs, IndexPath("text.db")));
+  return index::VectorIndex::Destroy(fs, IndexPath("vectors.bin"));
 }
 
 void SpaceImpl::CloseIndexes() {

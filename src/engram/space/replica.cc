@@ -43,8 +43,9 @@ Status SpaceImpl::Rewind(Sequence to) {
   ENGRAM_CHECK(core_.committer != nullptr);
   writer_.Follow();
   applier_.Pause();
-  Status status =
-      to < core_.visible.Get().sequence ? CutBelowVisible(to) : core_.log->TruncateAfter(to);
+  Status status = to < core_.visible.Get().sequence || to < Sequence(2)
+                      ? CutBelowVisible(to)
+                      : core_.log->TruncateAfter(to);
   applier_.Resume();
   applier_.Kick();
   return status;
@@ -64,11 +65,28 @@ Status SpaceImpl::CutBelowVisible(Sequence to) {
     core_.gone = false;
     core_.visible.Reset({});
     core_.Report("cut_below_visible", "what readers were shown after " + ToString(to) + " is lost");
+    if (to < Sequence(2)) {
+      status = DropIndexes();
+      core_.gate.Reopen();
+      return status;
+    }
     status = ReplaceIndexes(end, nullptr);
   }
   if (cut || core_.ready.load()) return ReopenGate(status);
   core_.gate.Reopen();
   return status;
+}
+
+// A copy that has no settings any more is as one that was just made: its first entries make it
+// ready.
+Status SpaceImpl::DropIndexes() {
+  core_.ready = false;
+  core_.GiveCharge(core_.tail.bytes());
+  core_.tail.Reset(Sequence());
+  core_.SetRows(std::make_shared<RowTable>());
+  core_.live = core_.suppressed = core_.deleted = core_.live_vectors = 0;
+  core_.deleted_before_open = false;
+  return DestroyIndexes();
 }
 
 Result<std::unique_ptr<View>> SpaceImpl::NewViewConfirmed(env::Duration wait) {

@@ -74,11 +74,13 @@ class SpaceImpl : public Space, public std::enable_shared_from_this<SpaceImpl> {
   Result<bool> ReadRest(Sequence end, std::vector<TailEntryPtr>* entries);
   Status LoadRows(Sequence end);
   void CloseIndexes();
+  Status DestroyIndexes();
   Status ReopenGate(Status status);
   std::string IndexPath(const char* name) const;
 
   // replica.cc
   Status CutBelowVisible(Sequence to);
+  Status DropIndexes();
 
   // With other copies: what lies below these was never whole here.
   Status CheckShowable(Sequence visible);
