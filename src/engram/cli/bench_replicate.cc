@@ -148,6 +148,7 @@ Status WaitDurable(PairServers& pair, const std::string& space, double* seconds)
 Status BenchCatchUp(PairServers& pair, const BenchOptions& options, bool embedded) {
   const std::string id = embedded ? "late-embedded" : "late";
   RETURN_IF_ERROR(pair.MakeSpace(id, SettingsOf(v1::DURABILITY_LOCAL)));
+  RETURN_IF_ERROR(pair.WaitInSync(0));  // before that its epoch commits nothing
   pair.node(1).process->Kill9();
   const uint64_t wanted = kCatchUpEntries * options.scale / 100;
   const BenchCall call =
