@@ -43,6 +43,12 @@ constexpr Named kMutants[] = {
     {"no-stated-loss", Mutant::kNoStatedLoss},
     {"restart-states-no-loss", Mutant::kRestartStatesNoLoss},
     {"replicated-answered-at-commit", Mutant::kReplicatedAnsweredAtCommit},
+    {"reply-before-commit", Mutant::kReplyBeforeCommit},
+    {"keep-index", Mutant::kKeepIndex},
+    {"loss-not-counted", Mutant::kLossNotCounted},
+    {"fail-together", Mutant::kFailTogether},
+    {"lag-zero-when-cut", Mutant::kLagZeroWhenCut},
+    {"reconnect-unnoticed", Mutant::kReconnectUnnoticed},
 };
 
 struct Tally {

@@ -49,7 +49,20 @@ void Operator::LookAt(const std::string& space) {
   if (primary.has_value()) care.failures = 0;
   if (care.asking) return;
   if (now - care.without_since > kPatience) return Promote(space, &care);
-  if (now - care.short_since > kPatience && !calm_) Remove(space, *primary, &care);
+  if (now - care.short_since > kPatience) Remove(space, *primary, &care);
+}
+
+// A member of the set whose node has another directory by now will never answer again.
+std::optional<size_t> Operator::LostMember(const std::string& space, size_t primary) {
+  const auto state = StateOf(world_, primary, space);
+  if (!state.has_value() || !state->record.has_value()) return std::nullopt;
+  for (const auto& member : state->record->in_sync) {
+    for (size_t place = 0; place < world_.size(); ++place) {
+      if (world_.NameOf(place) != member.node || place == primary || !world_.up(place)) continue;
+      if (world_.node(place).identity().incarnation != member.incarnation) return place;
+    }
+  }
+  return std::nullopt;
 }
 
 // A node that is down, and that nobody starts before this is over.
@@ -90,7 +103,8 @@ void Operator::Promote(const std::string& space, Care* care) {
 }
 
 void Operator::Remove(const std::string& space, size_t primary, Care* care) {
-  const auto stopped = StoppedNode();
+  auto stopped = StoppedNode();
+  if (!stopped.has_value()) stopped = LostMember(space, primary);
   if (!stopped.has_value() || *stopped == primary) return;
   runtime::PromoteCommand command;
   command.space = space;

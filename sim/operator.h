@@ -36,6 +36,7 @@ class Operator {
   void Restart(size_t place);
   void LookAfterLogs();
   std::optional<size_t> StoppedNode();
+  std::optional<size_t> LostMember(const std::string& space, size_t primary);
   size_t Fittest(const std::string& space);
 
   World& world_;

@@ -115,5 +115,43 @@ TEST_F(PairTest, NothingReplicatedIsLostWithThePrimary) {
   EXPECT_TRUE(world_->RunUntil([&] { return Sees(0, "c") && Sees(0, "b"); }, 5s));
 }
 
+// While n2 was away, n1 went on alone, and tombstones went that n2 never saw.
+TEST_F(PairTest, WhoIsBelowTheTombstoneFloorBeginsAnew) {
+  StartBoth();
+  ASSERT_TRUE(Remember(0, "both").ok());
+  ASSERT_TRUE(world_->RunUntil([&] { return Sees(1, "both"); }, 5s));
+  world_->Kill(1, false);
+  world_->RunFor(1s);
+  std::optional<cluster::PromotionReport> report;
+  const runtime::PromoteCommand command{.space = "default", .stopped = "n2"};
+  world_->node(0).replication()->Promote(command, [&](auto result) {
+    ASSERT_TRUE(result.ok());
+    report = *result;
+  });
+  ASSERT_TRUE(world_->RunUntil([&] { return report.has_value(); }, 10s));
+  ASSERT_TRUE(report->done) << report->why;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(Remember(0, "alone" + std::to_string(i), v1::DURABILITY_LOCAL).ok());
+  }
+  wal::Log& log = SpaceOn(0)->log();
+  const Sequence floor = log.end();
+  ASSERT_TRUE(log.SetFloors({.tombstone = floor, .compaction = {log.epoch(), floor}}).ok());
+  world_->Kill(0, false);
+  ASSERT_TRUE(world_->Start(0).ok());
+  ASSERT_TRUE(world_->RunUntil([&] { return StateOn(0).role == cluster::Role::kPrimary; }, 20s));
+  ASSERT_TRUE(world_->Start(1).ok());
+  ASSERT_TRUE(world_->RunUntil([&] { return InSync(0, 1); }, 30s));
+  ASSERT_TRUE(Remember(0, "again").ok());
+  EXPECT_TRUE(world_->RunUntil([&] { return Sees(1, "again"); }, 5s));
+  EXPECT_TRUE(Sees(1, "both") && Sees(1, "alone0") && Sees(1, "alone19"));
+  const auto kept = world_->node(1).replication()->ListQuarantine("default");
+  ASSERT_TRUE(kept.ok());
+  ASSERT_EQ(kept->size(), 1u);  // all of its log, once
+  EXPECT_EQ(kept->front().first, Sequence(1));
+  const wal::Log::Floors floors = SpaceOn(1)->log().floors();
+  EXPECT_EQ(floors.begun_floor, floor);
+  EXPECT_EQ(floors.compaction, Position());
+}
+
 }  // namespace
 }  // namespace engram::sim

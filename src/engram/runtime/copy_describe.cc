@@ -59,6 +59,7 @@ ReplicaState CopyRunner::DescribePeer(size_t place, Instant now) {
                                         .last_contact = contact,
                                         .failures_in_a_row = peer.failures_in_a_row},
                                        now);
+  if (Is(replication::Mutant::kLagZeroWhenCut) && !peer.connected) state.lag = {};
   Caught& caught = caught_[place];
   if (!peer.connected) {
     state.mode = "disconnected";

@@ -11,6 +11,7 @@ namespace engram::runtime {
 using cluster::Role;
 using record::EntryType;
 using replication::Entries;
+using replication::Mutant;
 
 namespace {
 
@@ -67,7 +68,11 @@ void CopyRunner::Carry(cluster::Effects effects) {
   if (effects.compare.has_value()) DoCompare(*effects.compare, space);
   if (effects.commit.has_value()) {
     const cluster::CommitMove& move = *effects.commit;
-    space->CommitThrough(move.commit, move.replicated_end, move.copies);
+    if (Is(Mutant::kReplyBeforeCommit)) {
+      space->CommitThrough(space->log().end(), space->log().end(), 2);
+    } else {
+      space->CommitThrough(move.commit, move.replicated_end, move.copies);
+    }
     if (deleted_at_.has_value() && move.commit >= *deleted_at_ && !space_leads_) {
       deleted_at_.reset();
       context_.deleted(name_, incarnation());
@@ -125,13 +130,14 @@ bool CopyRunner::DoRewind(const cluster::Rewind& rewind,
                           const std::shared_ptr<space::Space>& space) {
   wal::Log& log = space->log();
   const Sequence before = log.end();
-  const Status status = space->Rewind(rewind.to);
+  const Status status =
+      Is(Mutant::kKeepIndex) ? log.TruncateAfter(rewind.to) : space->Rewind(rewind.to);
   if (status.reason() == Reason::SEQUENCE_GAP) return Step(cluster::InHole{}), false;
   if (!status.ok()) return Fail(status), false;
   const uint64_t cut = before.value() - std::min(before, rewind.to).value();
   ++counts_.rewinds;
   counts_.rewound_entries += cut;
-  counts_.local_writes_lost += cut;
+  if (!Is(Mutant::kLossNotCounted)) counts_.local_writes_lost += cut;
   policy_known_ = policy_known_ && rewind.to >= Sequence(2);
   {
     MutexLock lock(mutex_);
@@ -160,7 +166,7 @@ bool CopyRunner::DoRestart(Sequence fork, const std::shared_ptr<space::Space>& s
   const uint64_t cut = before.value() - std::min(before, fork).value();
   ++counts_.rewinds;
   counts_.rewound_entries += before.value();
-  counts_.local_writes_lost += cut;
+  if (!Is(Mutant::kLossNotCounted)) counts_.local_writes_lost += cut;
   {
     MutexLock lock(mutex_);
     for (Caught& caught : caught_) caught.rewound = cut;
@@ -329,6 +335,11 @@ void CopyRunner::DoReports(cluster::Effects* effects) {
 }
 
 void CopyRunner::Fail(const Status& why) {
+  if (Is(Mutant::kFailTogether)) context_.fail_all(why);
+  NoteFailure(why);
+}
+
+void CopyRunner::NoteFailure(const Status& why) {
   {
     MutexLock lock(mutex_);
     trouble_ = why.message();

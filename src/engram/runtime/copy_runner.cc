@@ -204,6 +204,10 @@ void CopyRunner::OnWritable(size_t peer) {
   Run([this, peer] { Step(cluster::Writable{peer}); });
 }
 
+void CopyRunner::OnFailed(const Status& why) {
+  Run([this, why] { NoteFailure(why); });
+}
+
 void CopyRunner::Tick() {
   Run([this] {
     const std::shared_ptr<space::Space> space = Space();

@@ -43,6 +43,8 @@ struct RunnerContext {
   // By place: when anything was heard of that node (Instant::ns).
   const std::vector<std::atomic<int64_t>>* contacts = nullptr;
   replication::Member self;
+  // Mutant::kFailTogether: of all spaces.
+  std::function<void(const Status& why)> fail_all;
   // A copy of a deleted space: its folder may go.
   std::function<void(const std::string& space, Incarnation incarnation)> deleted;
   std::function<void(const std::string& space, std::string_view event, std::string_view detail)>
@@ -75,6 +77,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void OnPeerDown(size_t peer);
   void OnMessage(size_t peer, Lane lane, replication::Message message);
   void OnWritable(size_t peer);
+  void OnFailed(const Status& why);
   void Tick();
   // Something is under way that needs ticks; else one now and then is enough.
   bool busy() const { return busy_; }
@@ -131,6 +134,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void NotePolicy(const std::shared_ptr<space::Space>& space);
   void LogMovedNow();
   Status Addressed(Status status) const;
+  bool Is(replication::Mutant mutant) const { return context_.options->mutant == mutant; }
   Status WithAdvice(Status status) const;
   std::string SilentNodes() const;
 
@@ -149,6 +153,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void FollowIfLed(const std::shared_ptr<space::Space>& space);
   void DoReports(cluster::Effects* effects);
   void Fail(const Status& why);
+  void NoteFailure(const Status& why);
 
   // copy_ship.cc
   void DoShip(const cluster::ShipOrder& order, const std::shared_ptr<space::Space>& space);
@@ -190,7 +195,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   std::vector<PeerLog> peer_logs_;
   bool space_leads_ = false;
   bool policy_known_ = false;
-  bool promise_owed_ = false;  // made, and not on the disk
+  bool promise_owed_ = false;           // made, and not on the disk
   std::optional<Sequence> deleted_at_;  // a last SpaceSettings
 };
 

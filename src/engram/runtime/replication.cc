@@ -61,6 +61,11 @@ RunnerContext ReplicationImpl::ContextOfRunners() {
   context.contacts = &contacts_;
   context.self = self_;
   context.report = context_.report;
+  context.fail_all = [this](const Status& why) {
+    context_.executor->Post([this, why] {
+      for (const auto& runner : Runners()) runner->OnFailed(why);
+    });
+  };
   context.deleted = [this](const std::string& space, Incarnation incarnation) {
     context_.executor->Post([this, space, incarnation] { RemoveCopy(space, incarnation); });
   };
