@@ -132,7 +132,8 @@ bool CopyRunner::DoRewind(const cluster::Rewind& rewind,
   const Sequence before = log.end();
   const Status status =
       Is(Mutant::kKeepIndex) ? log.TruncateAfter(rewind.to) : space->Rewind(rewind.to);
-  if (status.reason() == Reason::SEQUENCE_GAP) return Step(cluster::InHole{}), false;
+  if (!status.ok() && status.reason() == Reason::SEQUENCE_GAP)
+    return Step(cluster::InHole{}), false;
   if (!status.ok()) return Fail(status), false;
   const uint64_t cut = before.value() - std::min(before, rewind.to).value();
   ++counts_.rewinds;
