@@ -86,6 +86,32 @@ TEST_F(PairTest, AReplicaRefusesWrites) {
   EXPECT_EQ(reply.status().metadata().at("primary_grpc"), "n1:1");
 }
 
+TEST_F(PairTest, ARepeatOfWhatIsInTheLogIsNotRefused) {
+  StartBoth();
+  world_->Kill(1, false);
+  const auto write = [&] {
+    v1::Episode episode;
+    episode.set_id("a");
+    episode.set_what("what of a");
+    v1::WriteOptions options;
+    options.set_idempotency_key("key-1");
+    std::optional<Result<v1::RememberResponse>> answer;
+    SpaceOn(0)->Remember(episode, options, [&](auto result) { answer = std::move(result); });
+    EXPECT_TRUE(world_->RunUntil([&] { return answer.has_value(); }, 20s));
+    return *std::move(answer);
+  };
+  EXPECT_EQ(write().status().reason(), Reason::COMMIT_UNKNOWN);
+  world_->RunFor(3s);
+  EXPECT_EQ(Remember(0, "b").status().reason(), Reason::NOT_ENOUGH_IN_SYNC);
+  EXPECT_EQ(write().status().reason(), Reason::COMMIT_UNKNOWN);
+  ASSERT_TRUE(world_->Start(1).ok());
+  ASSERT_TRUE(world_->RunUntil([&] { return InSync(0, 1); }, 10s));
+  const auto repeated = write();
+  ASSERT_TRUE(repeated.ok()) << repeated.status().ToString();
+  EXPECT_EQ(repeated->write().outcome(), v1::WRITE_OUTCOME_REPEATED);
+  EXPECT_EQ(repeated->write().version(), 1u);
+}
+
 TEST_F(PairTest, NothingReplicatedIsLostWithThePrimary) {
   StartBoth();
   for (int i = 0; i < 50; ++i) {

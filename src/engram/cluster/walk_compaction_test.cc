@@ -206,6 +206,11 @@ class CompactionWalkMutants : public testing::TestWithParam<CompactionOptions> {
 TEST_P(CompactionWalkMutants, AreCaught) {
   EXPECT_NE(Explore<CompactionWalk>(GetParam(), 0, 20000), "");
 }
+// Rare: it takes a copy that inherited Holes, lost its floor with them, and led.
+TEST(CompactionWalk, WhoDoesNotInheritTheFloorIsCaught) {
+  const CompactionOptions options{.mutant = Mutant::kFloorNotInherited};
+  EXPECT_NE(Explore<CompactionWalk>(options, 72051, 1), "");
+}
 INSTANTIATE_TEST_SUITE_P(
     Rules, CompactionWalkMutants,
     testing::Values(CompactionOptions{.mutant = Mutant::kNoRestartBelowFloor},

@@ -342,6 +342,33 @@ TEST_F(PairTest, ACopyBelowItsCompactionFloorShowsNothing) {
   EXPECT_TRUE(Shows(*b_.space, "x"));
 }
 
+TEST_F(PairTest, BeginsAnewFromNothing) {
+  auto reply = Write(a_, "x", At(v1::DURABILITY_LOCAL));
+  ASSERT_TRUE(reply->Get().ok());
+  Agree(a_, b_);
+  ASSERT_TRUE(b_.space->WaitIndexed(kLong));
+  const Epoch promised = b_.log().promised();
+  ASSERT_TRUE(b_.space->Rewind(Sequence()).ok());
+  EXPECT_EQ(b_.log().end(), Sequence());
+  EXPECT_EQ(b_.log().promised(), promised);
+  EXPECT_EQ(b_.space->NewView().status().reason(), Reason::RECOVERING);
+  ASSERT_TRUE(b_.space->Rewind(Sequence()).ok());  // there is nothing left to cut
+  Agree(a_, b_);
+  EXPECT_TRUE(Shows(*b_.space, "x"));
+  // A power cut right behind it.
+  ASSERT_TRUE(b_.space->Rewind(Sequence()).ok());
+  Prng prng(7);
+  b_.Crash(prng, /*power_cut=*/true);
+  EXPECT_EQ(b_.log().end(), Sequence());
+  EXPECT_EQ(b_.log().promised(), promised);
+  EXPECT_EQ(b_.space->incarnation(), a_.space->incarnation());
+  EXPECT_EQ(b_.space->NewView().status().reason(), Reason::RECOVERING);
+  Agree(a_, b_);
+  EXPECT_TRUE(Shows(*b_.space, "x"));
+  ASSERT_TRUE(b_.space->WaitIndexed(kLong));
+  EXPECT_EQ(b_.space->GetStatus()->episodes(), 1u);
+}
+
 TEST_F(PairTest, CatchesUpThroughASmallTail) {
   Agree(a_, b_);
   b_.Stop();

@@ -64,12 +64,13 @@ Status SpaceImpl::CutBelowVisible(Sequence to) {
     core_.documents.Clear();
     core_.gone = false;
     core_.visible.Reset({});
-    core_.Report("cut_below_visible", "what readers were shown after " + ToString(to) + " is lost");
     if (to < Sequence(2)) {
+      core_.Report("begins_anew", "the log of this copy is empty; it was moved to quarantine");
       status = DropIndexes();
       core_.gate.Reopen();
       return status;
     }
+    core_.Report("cut_below_visible", "what readers were shown after " + ToString(to) + " is lost");
     status = ReplaceIndexes(end, nullptr);
   }
   if (cut || core_.ready.load()) return ReopenGate(status);
