@@ -83,7 +83,8 @@ def nobody_leads(pair):
 def promoted(pair):
     dry = pair.run("promote", "n2", "--space", "default", "--dry-run")
     check(dry.code == 4 and "--primary-is-stopped n1" in dry.out
-          and "nothing was changed" in dry.out, "a dry run without a statement is refused", dry.all())
+          and "nothing was changed" in dry.out, "a dry run without a statement is refused",
+          dry.all())
     real = pair.promote(pair.n2, stopped=False)
     check(real.code == 4 and "--primary-is-stopped n1" in real.text, "and so is the real thing",
           real.all())
