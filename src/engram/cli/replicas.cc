@@ -82,10 +82,11 @@ int Remove(Context& context, const std::string& node, bool dry_run) {
   return 0;
 }
 
-// The primary knows most; without one, whoever answers.
+// The primary knows most; without one, whoever has a copy; else whoever answers.
 int Explain(Context& context) {
-  Result<std::unique_ptr<Client>> primary = ClientOfPrimary(context);
-  Client& client = primary.ok() ? **primary : context.client();
+  Result<std::unique_ptr<Client>> holder = ClientOfPrimary(context);
+  if (!holder.ok()) holder = ClientOfReplica(context);
+  Client& client = holder.ok() ? **holder : context.client();
   admin::v1::ExplainRequest request;
   request.set_memory_space_id(SpaceOf(context));
   const Result<admin::v1::ExplainResponse> reply = client.Explain(request);

@@ -9,6 +9,11 @@ double Seconds(env::Duration d) {
   return static_cast<double>(d.count()) / 1e9;
 }
 
+// What happens whenever nodes start and spaces are made.
+bool IsRoutine(std::string_view event) {
+  return event == "copy_made" || event == "copy_removed" || event == "space_deleted";
+}
+
 bool IsDamage(std::string_view event) {
   return event.find("corrupt") != std::string_view::npos;
 }
@@ -28,6 +33,7 @@ class SpaceMetrics::OneSpace : public wal::LogObserver {
         episodes_(series_->counter(Metric::kEpisodesWritten)),
         damage_(series_->counter(Metric::kCorruptionFound)),
         degraded_(series_->counter(Metric::kWritesDegraded)),
+        digest_(series_->counter(Metric::kDigestMismatch)),
         sync_(series_->histogram(Metric::kWalFsyncSeconds)),
         group_(series_->histogram(Metric::kWalGroupEntries)) {}
 
@@ -42,7 +48,9 @@ class SpaceMetrics::OneSpace : public wal::LogObserver {
   }
   void OnEvent(std::string_view event, std::string_view detail) override {
     if (IsDamage(event)) damage_.Add();
-    obs::Log(obs::Level::kWarn, event, {{"space", id_}, {"detail", detail}});
+    if (event == "digest_differs") digest_.Add();
+    obs::Log(IsRoutine(event) ? obs::Level::kInfo : obs::Level::kWarn, event,
+             {{"space", id_}, {"detail", detail}});
   }
   void AddEpisodes(uint64_t count) { episodes_.Add(count); }
   void AddDegraded() { degraded_.Add(); }
@@ -55,6 +63,7 @@ class SpaceMetrics::OneSpace : public wal::LogObserver {
   obs::Counter& episodes_;
   obs::Counter& damage_;
   obs::Counter& degraded_;
+  obs::Counter& digest_;
   obs::Histogram& sync_;
   obs::Histogram& group_;
 };

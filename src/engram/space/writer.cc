@@ -6,10 +6,14 @@ namespace engram::space {
 
 void Writer::Run(std::shared_ptr<Operation> operation) {
   core_.Touch();
-  if (Status status = Admit(operation.get()); !status.ok()) return operation->Refuse(status);
+  const Status admitted = Admit(operation.get());
+  // A repeat of what is in the log already needs nobody's leave: it waits for that entry.
+  const bool may_be_repeat = admitted.ok() || (!operation->options().idempotency_key().empty() &&
+                                               admitted.reason() == Reason::NOT_ENOUGH_IN_SYNC);
+  if (!may_be_repeat) return operation->Refuse(admitted);
   const Result<Gate::Pass> pass = core_.Enter();
   if (!pass.ok()) return operation->Refuse(pass.status());
-  while (Try(operation) == Step::kAgain) {
+  while (Try(operation, admitted) == Step::kAgain) {
   }
 }
 
@@ -27,7 +31,7 @@ Status Writer::Admit(Operation* operation) {
   return OkStatus();
 }
 
-Writer::Step Writer::Try(const std::shared_ptr<Operation>& operation) {
+Writer::Step Writer::Try(const std::shared_ptr<Operation>& operation, const Status& admitted) {
   const std::string& key = operation->options().idempotency_key();
   KeyHint hint;
   if (!key.empty()) {
@@ -48,6 +52,8 @@ Writer::Step Writer::Try(const std::shared_ptr<Operation>& operation) {
       verdict = Verdict::Refused(NotLeading());
     } else if (!key.empty() && !keys_.Resolve(key, hint, &use)) {
       return Step::kAgain;
+    } else if (!use.has_value() && !admitted.ok()) {
+      verdict = Verdict::Refused(admitted);
     } else if (!use.has_value()) {
       Staged staged;
       verdict = operation->Decide(ids_, &staged);

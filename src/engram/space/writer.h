@@ -69,7 +69,7 @@ class Writer {
 
   // writer.cc
   Status Admit(Operation* operation);
-  Step Try(const std::shared_ptr<Operation>& operation) EXCLUDES(mutex_);
+  Step Try(const std::shared_ptr<Operation>& operation, const Status& admitted) EXCLUDES(mutex_);
   void Repeat(const std::shared_ptr<Operation>& operation, const KeyUse& use) EXCLUDES(mutex_);
   void AnswerRepeat(Operation& operation, const KeyUse& use) EXCLUDES(mutex_);
   // To who asked for it, at the level that was reached.
