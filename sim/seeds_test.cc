@@ -14,9 +14,9 @@ class SeedsTest : public testing::TestWithParam<uint64_t> {};
 TEST_P(SeedsTest, HoldAndRepeat) {
   const uint64_t first = GetParam() * kShard + 1;
   for (uint64_t seed = first; seed < first + kShard; ++seed) {
-    const RunResult once = Run({.seed = seed});
+    const RunResult once = sim::Run({.seed = seed});
     EXPECT_TRUE(once.ok()) << Report(once);
-    EXPECT_EQ(once.trace_hash, Run({.seed = seed}).trace_hash) << "seed " << seed;
+    EXPECT_EQ(once.trace_hash, sim::Run({.seed = seed}).trace_hash) << "seed " << seed;
   }
 }
 
