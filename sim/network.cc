@@ -78,6 +78,7 @@ class Network::Port : public runtime::Transport {
   bool Send(size_t peer, Lane lane, SpaceMessage message) override {
     if (listener_ == nullptr || !peers_[peer].connected) return false;
     if (network_.on_send) network_.on_send(place_, peer, message);
+    if (network_.tamper) network_.tamper(place_, peer, &message);
     network_.Deliver(place_, peer, lane, std::move(message));
     return true;
   }

@@ -40,6 +40,8 @@ class Network {
   }
   // Called for every message that a node sends, before anything happens to it.
   std::function<void(size_t from, size_t to, const runtime::SpaceMessage&)> on_send;
+  // May change it on its way.
+  std::function<void(size_t from, size_t to, runtime::SpaceMessage*)> tamper;
 
  private:
   class Port;
