@@ -5,7 +5,7 @@ JOBS   ?= $(shell nproc)
 export CTEST_PARALLEL_LEVEL ?= $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-stop test bench fuzz crash sanitize tidy format docs clean
+.PHONY: help setup build demo demo-stop test bench fuzz crash sanitize tidy format docs sim clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,10 @@ demo-stop:  ## stop the server that the demo left running
 test: $(BUILD)/build.ninja  ## the whole suite
 	@cmake --build $(BUILD) -j $(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure
+
+sim: $(BUILD)/build.ninja  ## simulated clusters under trouble, SEEDS=2000 of them; prints those that fail
+	@cmake --build $(BUILD) --target simulate -j $(JOBS)
+	@$(BUILD)/bin/simulate 1 $(or $(SEEDS),2000) $(JOBS)
 
 bench: build  ## the benchmarks, as JSON lines with the limit of the same run
 	@$(BUILD)/engram bench all --data-dir build/bench

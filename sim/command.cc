@@ -1,11 +1,11 @@
 #include "sim/command.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <array>
 #include <cstdio>
 #include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "sim/run.h"
 
@@ -103,10 +103,10 @@ Tally RunShare(const CommandOptions& options, int offset) {
 }
 
 void Say(const Tally& tally) {
-  std::printf("%lu runs, %lu failed; %.0f s simulated, %lu operations (%lu acknowledged), "
-              "%lu reads\n",
-              tally.runs, tally.failed, tally.seconds, tally.operations, tally.acknowledged,
-              tally.reads);
+  std::printf(
+      "%lu runs, %lu failed; %.0f s simulated, %lu operations (%lu acknowledged), "
+      "%lu reads\n",
+      tally.runs, tally.failed, tally.seconds, tally.operations, tally.acknowledged, tally.reads);
 }
 
 Tally RunInProcesses(const CommandOptions& options) {

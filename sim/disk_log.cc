@@ -85,14 +85,13 @@ DiskEntry ToDiskEntry(const record::EntryHeader& header, ByteView payload) {
 
 DiskLog ReadDiskLog(env::FileSystem& fs, const std::string& space) {
   DiskLog log;
-  const Status status =
-      wal::Dump(fs, SpaceDirectory(space), [&](const wal::DumpRecord& record) {
-        if (!record::IsNumbered(record.header.type)) return true;
-        log.broken = Misfit(log, record.header);
-        if (!log.broken.empty()) return false;
-        log.entries.push_back(ToDiskEntry(record.header, record.payload));
-        return true;
-      });
+  const Status status = wal::Dump(fs, SpaceDirectory(space), [&](const wal::DumpRecord& record) {
+    if (!record::IsNumbered(record.header.type)) return true;
+    log.broken = Misfit(log, record.header);
+    if (!log.broken.empty()) return false;
+    log.entries.push_back(ToDiskEntry(record.header, record.payload));
+    return true;
+  });
   log.there = status.ok();
   return log;
 }

@@ -9,11 +9,7 @@ using env::Fault;
 using env::Operation;
 
 Nemesis::Nemesis(World& world, const Plan& plan, Facts& facts)
-    : world_(world),
-      plan_(plan),
-      facts_(facts),
-      prng_(world.prng().Next()),
-      skews_(world.size()) {}
+    : world_(world), plan_(plan), facts_(facts), prng_(world.prng().Next()), skews_(world.size()) {}
 
 Duration Nemesis::UpTo(Duration most) {
   return Duration(static_cast<int64_t>(prng_.Below(static_cast<uint64_t>(most.count()))) + 1);
@@ -35,11 +31,16 @@ void Nemesis::Strike(Trouble trouble) {
   const size_t place = AnyPlace();
   world_.scheduler().Trace(std::string("trouble: ") + Name(trouble) + " " + world_.NameOf(place));
   switch (trouble) {
-    case Trouble::kCut: return Cut(/*one_way=*/false);
-    case Trouble::kCutOneWay: return Cut(/*one_way=*/true);
-    case Trouble::kIsolate: return Isolate();
-    case Trouble::kKill: return Kill(place, /*process_only=*/true, /*wipe=*/false);
-    case Trouble::kPowerCut: return Kill(place, /*process_only=*/false, /*wipe=*/false);
+    case Trouble::kCut:
+      return Cut(/*one_way=*/false);
+    case Trouble::kCutOneWay:
+      return Cut(/*one_way=*/true);
+    case Trouble::kIsolate:
+      return Isolate();
+    case Trouble::kKill:
+      return Kill(place, /*process_only=*/true, /*wipe=*/false);
+    case Trouble::kPowerCut:
+      return Kill(place, /*process_only=*/false, /*wipe=*/false);
     case Trouble::kPause:
       if (world_.up(place)) {
         world_.scheduler().Pause(static_cast<Owner>(place), world_.scheduler().now() + UpTo(3s));
@@ -48,13 +49,18 @@ void Nemesis::Strike(Trouble trouble) {
     case Trouble::kWipe:
       if (facts_.wipes < plan_.wipes) Kill(place, /*process_only=*/true, /*wipe=*/true);
       return;
-    case Trouble::kSkew: return Skew(place);
+    case Trouble::kSkew:
+      return Skew(place);
     case Trouble::kFailWrite:
     case Trouble::kFailSync:
-    case Trouble::kFlipBit: return HurtDisk(trouble, place);
-    case Trouble::kFillDisk: return FillDisk(place);
-    case Trouble::kSlowDisk: return SlowDisk(place);
-    case Trouble::kBadNetwork: return BadNetwork();
+    case Trouble::kFlipBit:
+      return HurtDisk(trouble, place);
+    case Trouble::kFillDisk:
+      return FillDisk(place);
+    case Trouble::kSlowDisk:
+      return SlowDisk(place);
+    case Trouble::kBadNetwork:
+      return BadNetwork();
   }
 }
 

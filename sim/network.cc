@@ -103,7 +103,7 @@ class Network::Port : public runtime::Transport {
   const size_t place_;
   const PeerIdentity identity_;
   TransportListener* listener_ = nullptr;
-  std::vector<PeerState> peers_;
+  mutable std::vector<PeerState> peers_;
 };
 
 Network::Network(Scheduler& scheduler, size_t nodes)
@@ -159,7 +159,7 @@ void Network::Meet(size_t a, size_t b) {
           PeerState& state = port->peers_[other];
           state.connected = true;
           state.identity = peer->identity_;
-          state.last_contact = scheduler_.now();
+          state.last_contact = clock_of(at);
           state.failures_in_a_row = 0;
           port->listener_->OnPeerUp(other, peer->identity_);
         });
@@ -206,7 +206,7 @@ void Network::Deliver(size_t from, size_t to, Lane lane, SpaceMessage message) {
       Port* port = ports_[to];
       if (port == nullptr || session_[a * nodes_ + b] != session) return;
       if (!port->peers_[from].connected) return;
-      port->peers_[from].last_contact = scheduler_.now();
+      port->peers_[from].last_contact = clock_of(to);
       scheduler_.Trace(Describe(from, to, message));
       port->listener_->OnMessage(from, lane, message);
     });

@@ -35,9 +35,9 @@ class Network {
   void HealAll();
   bool cut(size_t from, size_t to) const { return cut_[from * nodes_ + to]; }
   // Both nodes hear each other, as far as they know.
-  bool connected(size_t a, size_t b) const {
-    return up_[std::min(a, b) * nodes_ + std::max(a, b)];
-  }
+  bool connected(size_t a, size_t b) const { return up_[std::min(a, b) * nodes_ + std::max(a, b)]; }
+  // What a node's own clock says; the transport has no other.
+  std::function<Instant(size_t place)> clock_of;
   // Called for every message that a node sends, before anything happens to it.
   std::function<void(size_t from, size_t to, const runtime::SpaceMessage&)> on_send;
   // May change it on its way.

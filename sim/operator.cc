@@ -98,7 +98,7 @@ void Operator::Promote(const std::string& space, Care* care) {
     command.stopped = world_.NameOf(other);
     facts_.false_statements = true;
   }
-  command.force = (plan_.forces || calm_) && care->failures > 6;
+  command.force = (plan_.forces || calm_) && care->failures > 3;
   Send(command.force ? Fittest(space) : place, command, care);
 }
 
@@ -143,9 +143,9 @@ void Operator::Send(size_t place, const runtime::PromoteCommand& command, Care* 
       end(done ? "done" : report.ok() ? report->why : report.status().message());
     });
   });
-  world_.scheduler().After(5s, kWorld, [end, care] {
+  world_.scheduler().After(6s, kWorld, [over, end, care] {
+    if (!*over) ++care->failures;
     end("no answer");
-    (void)care;
   });
 }
 

@@ -8,14 +8,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kNames[] = {"cut",        "cut-one-way", "isolate", "kill",  "power-cut",
-                                  "pause",      "wipe",        "skew",    "write", "sync",
-                                  "full-disk",  "bit-flip",    "slow-disk", "bad-network"};
+constexpr const char* kNames[] = {
+    "cut",  "cut-one-way", "isolate", "kill",      "power-cut", "pause",     "wipe",
+    "skew", "write",       "sync",    "full-disk", "bit-flip",  "slow-disk", "bad-network"};
 static_assert(std::size(kNames) == kTroubles);
 
 Duration Between(Prng& prng, Duration least, Duration most) {
-  return least + Duration(static_cast<int64_t>(prng.Below(static_cast<uint64_t>(
-                     (most - least).count()))));
+  return least +
+         Duration(static_cast<int64_t>(prng.Below(static_cast<uint64_t>((most - least).count()))));
 }
 
 }  // namespace

@@ -219,8 +219,8 @@ void Simulation::Live() {
     for (const SpacePlan& space : plan_.spaces) {
       workload_.WriteOnce(space.name, v1::DURABILITY_REPLICATED, world_.scheduler().now() + 10s);
     }
-    rest.converged = RunChecked(
-        20s, [&] { return workload_.quiet() && WhatIsMissing(&rest).empty(); });
+    rest.converged =
+        RunChecked(20s, [&] { return workload_.quiet() && WhatIsMissing(&rest).empty(); });
     for (size_t i = before; i < history_.operations.size(); ++i) {
       if (!history_.operations[i].ok()) {
         rest.converged = false;

@@ -31,8 +31,10 @@ bool Definite(Reason reason) {
     case Reason::VERSION_CONFLICT:
     case Reason::MEMORY_NOT_FOUND:
     case Reason::DISK_FULL:
-    case Reason::OVERLOADED: return true;
-    default: return false;
+    case Reason::OVERLOADED:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -195,8 +197,8 @@ void Workload::Again(const std::shared_ptr<Attempt>& attempt, const Status& stat
   const bool may_repeat = !operation->any_unknown || !operation->key.empty();
   if (!may_repeat || !WorthAnother(status.reason()) ||
       world_.scheduler().now() >= attempt->give_up) {
-    return End(attempt, operation->any_unknown ? Operation::Outcome::kUnknown
-                                               : Operation::Outcome::kFailed);
+    return End(attempt,
+               operation->any_unknown ? Operation::Outcome::kUnknown : Operation::Outcome::kFailed);
   }
   const Duration wait(static_cast<int64_t>(prng_.Below(60'000'000)));
   world_.scheduler().After(wait, kWorld, [this, client, operation, give_up = attempt->give_up] {

@@ -39,8 +39,8 @@ class Workload {
     std::map<std::string, size_t> primary;  // that it believes in
   };
   struct Attempt;
-  using Answer = std::function<void(const Status&, const v1::WriteResult&,
-                                    std::vector<Written> written)>;
+  using Answer =
+      std::function<void(const Status&, const v1::WriteResult&, std::vector<Written> written)>;
 
   void Next(Client* client);
   Operation* NewOperation(Client* client);

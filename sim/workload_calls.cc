@@ -96,10 +96,14 @@ void Workload::Call(size_t place, Operation* operation, Answer answer) {
   const auto space = world_.node(place).spaces().Get(operation->space);
   if (!space.ok()) return answer(space.status(), {}, {});
   switch (operation->kind) {
-    case Operation::Kind::kRemember: return Remember(**space, *operation, answer);
-    case Operation::Kind::kBatch: return Batch(**space, *operation, answer);
-    case Operation::Kind::kUpdate: return Update(**space, *operation, answer);
-    case Operation::Kind::kDelete: return Delete(**space, *operation, answer);
+    case Operation::Kind::kRemember:
+      return Remember(**space, *operation, answer);
+    case Operation::Kind::kBatch:
+      return Batch(**space, *operation, answer);
+    case Operation::Kind::kUpdate:
+      return Update(**space, *operation, answer);
+    case Operation::Kind::kDelete:
+      return Delete(**space, *operation, answer);
   }
 }
 

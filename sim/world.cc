@@ -4,6 +4,7 @@ namespace engram::sim {
 
 World::World(const WorldOptions& options)
     : options_(options), scheduler_(options.seed), network_(scheduler_, options.nodes) {
+  network_.clock_of = [this](size_t place) { return nodes_[place]->clock.Now(); };
   for (size_t place = 0; place < options.nodes; ++place) {
     nodes_.push_back(std::make_unique<SimNode>(scheduler_, scheduler_.prng().Next()));
     Wipe(place);

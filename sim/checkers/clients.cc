@@ -75,8 +75,8 @@ class Linearizable : public Checker {
           continue;
         }
         return Fail(space + ": '" + written.text + "' was answered as entry " +
-                    ToString(written.at.sequence) + ", version " +
-                    std::to_string(written.version) + ", and is not there");
+                    ToString(written.at.sequence) + ", version " + std::to_string(written.version) +
+                    ", and is not there");
       }
     }
   }
@@ -92,9 +92,8 @@ class Linearizable : public Checker {
       asked.push_back(&operation);
     }
     std::sort(returned.begin(), returned.end());
-    std::sort(asked.begin(), asked.end(), [](const Operation* a, const Operation* b) {
-      return a->invoked < b->invoked;
-    });
+    std::sort(asked.begin(), asked.end(),
+              [](const Operation* a, const Operation* b) { return a->invoked < b->invoked; });
     size_t next = 0;
     Sequence before;
     for (const Operation* operation : asked) {
@@ -112,8 +111,8 @@ class Linearizable : public Checker {
       if (entry.key.empty()) continue;
       const auto [it, fresh] = keys.try_emplace({entry.key, entry.item}, entry.sequence);
       if (fresh) continue;
-      return Fail(space + ": " + entry.key + " happened twice, as entries " +
-                  ToString(it->second) + " and " + ToString(entry.sequence));
+      return Fail(space + ": " + entry.key + " happened twice, as entries " + ToString(it->second) +
+                  " and " + ToString(entry.sequence));
     }
   }
   void JudgeReads(const std::string& space, const DiskLog& log) {

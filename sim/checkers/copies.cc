@@ -50,8 +50,8 @@ class IndexEqualsLog : public Checker {
     auto view = open->NewView();
     if (!view.ok() || (*view)->visible_through() > log.end()) return;
     const auto expected = Replay(log, (*view)->visible_through());
-    const std::string where = space + " on " + NameOf(place) + " at " +
-                              ToString((*view)->visible_through()) + ": ";
+    const std::string where =
+        space + " on " + NameOf(place) + " at " + ToString((*view)->visible_through()) + ": ";
     size_t live = 0;
     for (const auto& [id, newest] : expected) {
       live += !newest.deleted;
@@ -65,8 +65,7 @@ class IndexEqualsLog : public Checker {
       rows += (*view)->Live(static_cast<space::RowIndex>(row));
     }
     if (rows == live) return;
-    Fail(where + std::to_string(rows) + " memories are shown, the log has " +
-         std::to_string(live));
+    Fail(where + std::to_string(rows) + " memories are shown, the log has " + std::to_string(live));
   }
   std::string Differs(space::View& view, const std::optional<space::IdLookup>& found,
                       const Newest& newest) {

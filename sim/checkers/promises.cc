@@ -28,8 +28,7 @@ class PromiseKept : public Checker {
     }
     const bool fenced = std::holds_alternative<Open>(body) ||
                         std::holds_alternative<Entries>(body) ||
-                        std::holds_alternative<Joined>(body) ||
-                        std::holds_alternative<Ack>(body) ||
+                        std::holds_alternative<Joined>(body) || std::holds_alternative<Ack>(body) ||
                         std::holds_alternative<Confirmed>(body);
     if (!fenced || stamp.epoch >= promised) return;
     Fail(message.space + ": " + NameOf(from) + " has promised epoch " + ToString(promised) +
@@ -40,8 +39,8 @@ class PromiseKept : public Checker {
       for (const runtime::SpaceState& state : poll.states[place]) {
         Epoch& seen = seen_[{place, scene_.world.disk_life(place), state.space}];
         if (state.promised < seen && !scene_.facts.Doubt(state.space)) {
-          Fail(state.space + ": the promise of " + NameOf(place) + " fell from " +
-               ToString(seen) + " to " + ToString(state.promised));
+          Fail(state.space + ": the promise of " + NameOf(place) + " fell from " + ToString(seen) +
+               " to " + ToString(state.promised));
         }
         seen = state.promised;
       }
@@ -114,8 +113,8 @@ class AckedDurable : public Checker {
     }
     // A member may have lost its disk since it acknowledged.
     if (copies + scene_.facts.wipes >= 2) return;
-    Fail(operation.space + ": entry " + ToString(at.sequence) + " was answered as replicated, and " +
-         std::to_string(copies) + " disks have it");
+    Fail(operation.space + ": entry " + ToString(at.sequence) +
+         " was answered as replicated, and " + std::to_string(copies) + " disks have it");
   }
   void LookFor(const std::string& space, size_t place, const DiskLog& log) {
     if (scene_.facts.Doubt(space)) return;

@@ -79,6 +79,7 @@ void AddWal(CLI::App* app, Context* context);
 void AddIndex(CLI::App* app, Context* context);
 void AddBench(CLI::App* app, Context* context);
 void AddDemo(CLI::App* app, Context* context);
+void AddSim(CLI::App* app, Context* context);
 void AddVersion(CLI::App* app, Context* context);
 void AddDocs(CLI::App* app, Context* context);
 

@@ -16,6 +16,7 @@ using replication::Mutant;
 namespace {
 
 constexpr uint64_t kBatchCredit = 24u << 20;
+constexpr Duration kPromotionDeadline = std::chrono::seconds(5);  // longer than the store's
 
 // EpochStarts and settings among the records of a batch.
 struct News {
@@ -315,7 +316,7 @@ void CopyRunner::DoReports(cluster::Effects* effects) {
       MutexLock lock(mutex_);
       const auto it = promotions_.find(report.id);
       if (it == promotions_.end()) continue;
-      done = std::move(it->second);
+      done = std::move(it->second.done);
       promotions_.erase(it);
     }
     done(report);
@@ -333,6 +334,24 @@ void CopyRunner::DoReports(cluster::Effects* effects) {
     waiter->held = held;
     waiter->changed.notify_all();
   }
+}
+
+// A round that ends because another node was promised a higher epoch ends without a word.
+void CopyRunner::AnswerOvertaken() {
+  std::vector<cluster::PromotionReport> overtaken;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [id, promotion] : promotions_) {
+      if (context_.clock->Now() - promotion.asked < kPromotionDeadline) continue;
+      cluster::PromotionReport& report = overtaken.emplace_back();
+      report.id = id;
+      report.why = "another node asked for a higher epoch meanwhile, or the copy could not go on";
+      report.what_helps = "see who leads now, and try again if nobody does";
+    }
+  }
+  cluster::Effects effects;
+  effects.reports = std::move(overtaken);
+  DoReports(&effects);
 }
 
 void CopyRunner::Fail(const Status& why) {

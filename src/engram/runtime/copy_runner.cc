@@ -227,6 +227,7 @@ void CopyRunner::Tick() {
       HearContacts();
     }
     Step(cluster::Tick{});
+    AnswerOvertaken();
   });
 }
 
@@ -236,7 +237,7 @@ void CopyRunner::Stand(cluster::StoreRequest request,
     MutexLock lock(mutex_);
     request.kind = cluster::StoreRequest::Kind::kLead;
     request.id = next_id_++;
-    promotions_[request.id] = std::move(done);
+    promotions_[request.id] = {std::move(done), context_.clock->Now()};
   }
   Run([this, request] { Step(cluster::Stand{request}); });
 }

@@ -57,7 +57,7 @@ struct RunnerCounts {
   std::atomic<uint64_t> batches_received{0}, entries_received{0}, bytes_received{0};
   std::atomic<uint64_t> caught_up_entries{0};  // shipped or received while catching up
   std::atomic<uint64_t> local_writes_lost{0}, rewound_entries{0}, rewinds{0};
-  std::atomic<uint64_t> promotions{0}, alarms{0}, refused{0}, digest_mismatches{0};
+  std::atomic<uint64_t> promotions{0}, alarms{0}, refused{0};
   std::atomic<uint64_t> last_batch_bytes{0};
 };
 
@@ -153,6 +153,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void FollowIfLed(const std::shared_ptr<space::Space>& space);
   void DoReports(cluster::Effects* effects);
   void Fail(const Status& why);
+  void AnswerOvertaken();
   void NoteFailure(const Status& why);
 
   // copy_ship.cc
@@ -186,8 +187,11 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   std::optional<Instant> without_primary_since_ GUARDED_BY(mutex_);
   uint64_t measured_entries_ GUARDED_BY(mutex_) = 0;
   Instant measured_at_ GUARDED_BY(mutex_);
-  std::map<uint64_t, std::function<void(const cluster::PromotionReport&)>> promotions_
-      GUARDED_BY(mutex_);
+  struct Promotion {
+    std::function<void(const cluster::PromotionReport&)> done;
+    Instant asked;
+  };
+  std::map<uint64_t, Promotion> promotions_ GUARDED_BY(mutex_);
   std::map<uint64_t, std::shared_ptr<Waiter>> confirms_ GUARDED_BY(mutex_);
   uint64_t next_id_ GUARDED_BY(mutex_) = 1;
 
