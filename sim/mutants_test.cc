@@ -24,7 +24,7 @@ class MutantsTest : public testing::TestWithParam<Case> {};
 TEST_P(MutantsTest, IsCaught) {
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const RunResult result =
-        Run({.seed = seed, .mutant = GetParam().mutant, .only = GetParam().checker});
+        sim::Run({.seed = seed, .mutant = GetParam().mutant, .only = GetParam().checker});
     if (result.checker == GetParam().checker) return;
   }
   FAIL() << GetParam().checker << " notices nothing in " << kSeeds << " seeds";

@@ -85,8 +85,9 @@ class Network::Port : public runtime::Transport {
   // Heartbeats are not sent one by one: whoever is not cut off was heard of just now.
   PeerState peer(size_t place) const override {
     PeerState state = peers_[place];
-    if (state.connected && network_.ports_[place] != nullptr && !network_.cut(place, place_)) {
-      state.last_contact = network_.scheduler_.now();
+    if (state.connected && network_.ports_[place] != nullptr && !network_.cut(place, place_) &&
+        !network_.scheduler_.Paused(static_cast<Owner>(place))) {
+      state.last_contact = network_.clock_of(place_);
     }
     return state;
   }

@@ -83,6 +83,13 @@ std::string SetOf(const runtime::SpaceState& state) {
   for (const auto& member : state.record->in_sync) {
     text += " " + member.node + "/" + FormatUuid(member.incarnation.bytes).substr(0, 4);
   }
+  for (const runtime::ReplicaState& replica : state.replicas) {
+    text += "; " + replica.node + " " + replica.mode + " durable " + ToString(replica.durable) +
+            ", contact " +
+            (replica.since_contact ? std::to_string(replica.since_contact->count() / 1'000'000)
+                                   : std::string("never")) +
+            " ms ago";
+  }
   return text + ")";
 }
 

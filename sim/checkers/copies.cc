@@ -141,7 +141,9 @@ class LagHonest : public Checker {
     while (NameOf(other) != replica.node) ++other;
     const std::string where = state.space + ": " + NameOf(place) + " says of " + replica.node;
     const auto* truth = Find(poll, other, state.space);
-    if (truth != nullptr && truth->durable < state.durable) {
+    // A node that nobody has told yet that it no longer leads may not know.
+    const bool follows = truth != nullptr && truth->promised <= state.epoch;
+    if (follows && truth->durable < state.durable) {
       const uint64_t lacks = state.durable.value() - truth->durable.value();
       if (replica.lag.entries < lacks) {
         return Fail(where + " that it lacks " + std::to_string(replica.lag.entries) +

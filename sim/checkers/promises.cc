@@ -23,7 +23,7 @@ class PromiseKept : public Checker {
     const auto& body = message.message.body;
     Epoch& promised = promised_[{FormatUuid(stamp.sender.bytes), FormatUuid(stamp.space.bytes)}];
     if (const auto* answer = std::get_if<Answer>(&body)) {
-      promised = std::max(promised, answer->promised);
+      promised = std::max({promised, answer->promised, answer->granted ? stamp.epoch : Epoch()});
       return;
     }
     const bool fenced = std::holds_alternative<Open>(body) ||
@@ -37,6 +37,8 @@ class PromiseKept : public Checker {
   void OnPoll(const Poll& poll) override {
     for (size_t place = 0; place < poll.states.size(); ++place) {
       for (const runtime::SpaceState& state : poll.states[place]) {
+        // A copy whose disk fails believes more than it has kept, and says nothing.
+        if (!state.trouble.empty()) continue;
         Epoch& seen = seen_[{place, scene_.world.disk_life(place), state.space}];
         if (state.promised < seen && !scene_.facts.Doubt(state.space)) {
           Fail(state.space + ": the promise of " + NameOf(place) + " fell from " + ToString(seen) +

@@ -69,11 +69,7 @@ void CopyRunner::Carry(cluster::Effects effects) {
   if (effects.compare.has_value()) DoCompare(*effects.compare, space);
   if (effects.commit.has_value()) {
     const cluster::CommitMove& move = *effects.commit;
-    if (Is(Mutant::kReplyBeforeCommit)) {
-      space->CommitThrough(space->log().end(), space->log().end(), 2);
-    } else {
-      space->CommitThrough(move.commit, move.replicated_end, move.copies);
-    }
+    space->CommitThrough(move.commit, move.replicated_end, move.copies);
     if (deleted_at_.has_value() && move.commit >= *deleted_at_ && !space_leads_) {
       deleted_at_.reset();
       context_.deleted(name_, incarnation());

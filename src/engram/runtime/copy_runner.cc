@@ -257,6 +257,9 @@ void CopyRunner::LogMovedNow() {
   const Sequence durable = log.durable_end();  // first: it must not be beyond the end
   const wal::EntryIdentity end = log.end_identity();
   NoteLog(space);
+  if (Is(replication::Mutant::kReplyBeforeCommit) && space_leads_) {
+    space->CommitThrough(durable, durable, 2);
+  }
   Step(cluster::LogMoved{.end = {end.epoch, end.sequence},
                          .end_crc = end.header_crc,
                          .durable = durable,
