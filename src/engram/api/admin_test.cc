@@ -288,6 +288,7 @@ TEST_F(ExplainTest, SaysWhatIsMissing) {
   two_.connected = false;
   two_.state.replicas[0].connected = false;
   two_.state.replicas[0].since_contact = std::chrono::seconds(41);
+  two_.state.replicas[0].why = "connection refused";
   two_.state.writes_replicated = false;
   two_.state.copies_in_sync = 1;
   EXPECT_THAT(Words(), Contains(HasSubstr("not connected for 41 s")));

@@ -23,7 +23,7 @@ int Main(int argc, char** argv) {
   for (auto add : {AddServe,  AddStatus,   AddReplicas, AddPromote,   AddCluster, AddQuarantine,
                    AddHealth, AddRemember, AddRecall,   AddReminisce, AddGet,     AddList,
                    AddForget, AddRestore,  AddSpace,    AddImport,    AddExport,  AddWal,
-                   AddIndex,  AddBench,    AddDemo, AddSim,     AddVersion,   AddDocs}) {
+                   AddIndex,  AddBench,    AddDemo,     AddSim,       AddVersion, AddDocs}) {
     add(&app, &context);
   }
   try {

@@ -252,7 +252,7 @@ bool Copy::idle() const {
     if (place == options_.me || !peer.connected) continue;
     if (!peer.joined || peer.acked < log_.end.sequence) return false;
   }
-  return commit_ >= log_.durable;
+  return commit_ >= log_.durable && !NeedsRenewal();
 }
 
 bool Copy::serving() const {

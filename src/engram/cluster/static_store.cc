@@ -211,6 +211,13 @@ StaticStore::Count StaticStore::CountVotes(const Round& round, const StoreContex
   if (!count.enough && options_.nodes.size() == 2) {
     count.stated = round.request.stopped == 1 - options_.me || options_.start_alone;
   }
+  // A primary of a pair that was promoted alone is the only voter. Its own restart proves nothing
+  // of the other, which may have been promoted since: it is asked all the same.
+  const bool by_itself = round.request.id == 0 && !options_.start_alone;
+  if (options_.nodes.size() == 2 && by_itself && !Is(Mutant::kNoMajority) &&
+      !round.answers.contains(1 - options_.me)) {
+    count.enough = false;
+  }
   // An operator who forces goes by what answered.
   count.stated = count.stated || round.request.force;
   count.enough = count.enough || count.stated;

@@ -150,6 +150,10 @@ void ReplicationImpl::TickAll() {
   const bool all = ++ticks_ % kTicksOfIdle == 0;
   for (const auto& runner : Runners()) {
     if ((all || runner->busy()) && runner->bound()) runner->Tick();
+    if (all && IsDeleted(runner->incarnation())) {
+      context_.executor->Post(
+          [this, incarnation = runner->incarnation()] { RemoveCopy("", incarnation); });
+    }
   }
   std::vector<std::string> late;
   {

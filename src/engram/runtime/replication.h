@@ -58,7 +58,7 @@ struct ReplicaState {
   std::optional<Duration> since_contact;
   double catch_up_progress = 0;  // 0 … 1
   std::optional<Duration> catch_up_eta;
-  std::string why;  // in words: what is wrong, or what it did last ("rewound 25, caught up 101")
+  std::string why;  // in words: what is wrong
 };
 
 // One space as this node sees it.
@@ -75,9 +75,9 @@ struct SpaceState {
   std::optional<replication::SpaceRecord> record;        // newest
   std::vector<ReplicaState> replicas;                    // on the primary
   std::string alarm;
-  std::string trouble;                      // an effect failed, or the log does: what of it
+  std::string trouble;       // an effect failed, or the log does: what of it
   uint64_t openings = 0;     // of its log by this process: more after a failed log was given up
-  uint64_t writes_lost = 0;                 // entries that rewinds of this process cut
+  uint64_t writes_lost = 0;  // entries that rewinds of this process cut
   std::optional<Duration> without_primary;  // how long
   std::vector<std::string> history;  // last changes, newest first: "13:58:30  n2 left the set: …"
 };

@@ -131,7 +131,7 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   ReplicationContext context_;
   replication::Member self_;
   std::unique_ptr<Transport> transport_;
-  space::Registry* registry_ = nullptr;  // from Start on
+  space::Registry* registry_ = nullptr;         // from Start on
   std::vector<std::atomic<int64_t>> contacts_;  // by place
   uint64_t ticks_ = 0;                          // of the timer
   std::atomic<bool> started_{false}, stopped_{false}, making_default_{false};

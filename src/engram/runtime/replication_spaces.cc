@@ -207,6 +207,7 @@ void ReplicationImpl::RemoveCopy(const std::string&, Incarnation incarnation) {
     const Status status = registry_->Remove(runner->name());
     context_.report(runner->name(), status.ok() ? "copy_removed" : "copy_not_removed",
                     status.ok() ? "its deletion was committed" : status.message());
+    if (!status.ok()) continue;  // tried again by the timer
     MutexLock lock(mutex_);
     former_.push_back(runner);
     runners_.erase(runner->name());

@@ -1,4 +1,6 @@
 // Levels, visibility, leading, following and cutting, one rule after the other, on two copies.
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "engram/space/pair_kit.h"
@@ -346,6 +348,8 @@ TEST_F(PairTest, BeginsAnewFromNothing) {
   auto reply = Write(a_, "x", At(v1::DURABILITY_LOCAL));
   ASSERT_TRUE(reply->Get().ok());
   Agree(a_, b_);
+  // A fresh copy opens its indexes with its first entries, in the background.
+  while (!b_.space->NewView().ok()) std::this_thread::yield();
   ASSERT_TRUE(b_.space->WaitIndexed(kLong));
   const Epoch promised = b_.log().promised();
   ASSERT_TRUE(b_.space->Rewind(Sequence()).ok());
