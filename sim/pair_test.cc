@@ -164,7 +164,9 @@ TEST_F(PairTest, WhoIsBelowTheTombstoneFloorBeginsAnew) {
   ASSERT_TRUE(log.SetFloors({.tombstone = floor, .compaction = {log.epoch(), floor}}).ok());
   world_->Kill(0, false);
   ASSERT_TRUE(world_->Start(0).ok());
-  ASSERT_TRUE(world_->RunUntil([&] { return StateOn(0).role == cluster::Role::kPrimary; }, 20s));
+  // Its only voter is itself, and yet it asks: the other could have been promoted meanwhile.
+  world_->RunFor(5s);
+  EXPECT_NE(StateOn(0).role, cluster::Role::kPrimary);
   ASSERT_TRUE(world_->Start(1).ok());
   ASSERT_TRUE(world_->RunUntil([&] { return InSync(0, 1); }, 30s));
   ASSERT_TRUE(Remember(0, "again").ok());

@@ -7,7 +7,7 @@ namespace engram::sim {
 namespace {
 
 constexpr size_t kRecent = 200;
-constexpr Duration kSlowest = std::chrono::milliseconds(250);
+constexpr Duration kSlowest = std::chrono::seconds(5);
 constexpr Duration kAtOnce = std::chrono::milliseconds(1);
 
 }  // namespace
@@ -40,7 +40,8 @@ void Scheduler::Drain(Owner owner) {
   for (bool found = true; found;) {
     found = false;
     for (auto it = queue_.begin(); it != queue_.end(); ++it) {
-      // What a slow disk has kept waiting ends now. New timers stand for waiting; they are not due.
+      // What a slow disk or a pause has kept waiting ends now. New timers stand for waiting; they
+      // are not due.
       const Duration ahead = it->first.id < known ? kSlowest : kAtOnce;
       if (it->second.owner != owner || it->first.at > now_ + ahead) continue;
       env::Task task = std::move(it->second.task);

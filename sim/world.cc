@@ -1,6 +1,14 @@
 #include "sim/world.h"
 
+#include <utility>
+
 namespace engram::sim {
+
+namespace {
+
+constexpr Duration kQuick = std::chrono::microseconds(50);
+
+}  // namespace
 
 World::World(const WorldOptions& options)
     : options_(options), scheduler_(options.seed), network_(scheduler_, options.nodes) {
@@ -66,9 +74,12 @@ void World::End(size_t place) {
   SimNode& node = *nodes_[place];
   node.node->BeginShutdown();
   if (node.node->replication() != nullptr) node.node->replication()->Stop();
+  const Duration flush = std::exchange(node.flush_delay, kQuick);
+  const Duration others = std::exchange(node.delay, kQuick);
   scheduler_.Drain(static_cast<Owner>(place));
   node.node.reset();
   scheduler_.Drop(static_cast<Owner>(place));
+  SlowDown(place, flush, others);
 }
 
 void World::Kill(size_t place, bool process_only) {
@@ -89,10 +100,13 @@ Status World::StopNode(size_t place) {
   ++node.life;
   node.node->BeginShutdown();
   if (node.node->replication() != nullptr) node.node->replication()->Stop();
+  const Duration flush = std::exchange(node.flush_delay, kQuick);
+  const Duration others = std::exchange(node.delay, kQuick);
   scheduler_.Drain(static_cast<Owner>(place));
   const Status status = node.node->Close();
   node.node.reset();
   scheduler_.Drop(static_cast<Owner>(place));
+  SlowDown(place, flush, others);
   scheduler_.Trace("stop " + NameOf(place));
   return status;
 }
