@@ -46,6 +46,7 @@ class Workload {
   Operation* NewOperation(Client* client);
   void ChooseTarget(Operation* operation);
   void Try(Client* client, Operation* operation, Instant give_up);
+  void MakeWay(size_t place, const std::string& name);
   void Call(size_t place, Operation* operation, Answer answer);
   void OnAnswer(const std::shared_ptr<Attempt>& attempt, const Status& status,
                 const v1::WriteResult& result, std::vector<Written> written);

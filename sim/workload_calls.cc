@@ -92,7 +92,17 @@ void Delete(space::Space& space, const Operation& operation, const Answer& answe
 
 }  // namespace
 
+// Opening a failed log again waits for what is on its way, which on one thread has to run first.
+void Workload::MakeWay(size_t place, const std::string& name) {
+  bool failed = false;
+  for (const auto& space : world_.node(place).spaces().Opened()) {
+    failed = failed || (space->id() == name && space->NeedsReopening());
+  }
+  if (failed) world_.scheduler().Drain(static_cast<Owner>(place));
+}
+
 void Workload::Call(size_t place, Operation* operation, Answer answer) {
+  MakeWay(place, operation->space);
   const auto space = world_.node(place).spaces().Get(operation->space);
   if (!space.ok()) return answer(space.status(), {}, {});
   switch (operation->kind) {
@@ -108,6 +118,7 @@ void Workload::Call(size_t place, Operation* operation, Answer answer) {
 }
 
 void Workload::ReadAt(size_t place, Reading reading) {
+  MakeWay(place, reading.space);
   const auto space = world_.node(place).spaces().Get(reading.space);
   if (!space.ok()) return;
   auto view = reading.token_of == nullptr
