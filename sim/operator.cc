@@ -42,6 +42,7 @@ void Operator::LookAt(const std::string& space) {
     anywhere = anywhere || state->log_end.value() > 0;
     if (state->role != cluster::Role::kPrimary || !state->serving) continue;
     primary = place;
+    if (state->record && state->record->in_sync.size() > 1) care.alone.reset();
     short_of_copies = !state->writes_replicated;
   }
   if (primary.has_value() || !anywhere) care.without_since = now;
@@ -92,6 +93,7 @@ void Operator::Promote(const std::string& space, Care* care) {
   runtime::PromoteCommand command;
   command.space = space;
   if (const auto stopped = StoppedNode(); stopped.has_value()) {
+    if (care->alone == stopped) return;  // it has to come back
     command.stopped = world_.NameOf(*stopped);
   } else if (plan_.false_statements && !calm_ && prng_.OneIn(2)) {
     const size_t other = (place + 1 + prng_.Below(world_.size() - 1)) % world_.size();
@@ -121,6 +123,7 @@ void Operator::Send(size_t place, const runtime::PromoteCommand& command, Care* 
                            (command.force ? " force" : "");
   world_.scheduler().Trace(what);
   care->asking = true;
+  if (command.stopped) care->alone = place;
   if (command.force) facts_.forced[command.space] = world_.scheduler().now();
   std::optional<size_t> held;
   for (size_t other = 0; other < world_.size() && command.stopped; ++other) {

@@ -26,6 +26,7 @@ class Operator {
     Instant without_since;
     Instant short_since;
     bool asking = false;
+    std::optional<size_t> alone;  // may have gone on alone: nobody else has what it took since
     int failures = 0;
   };
   void Look();

@@ -1,5 +1,6 @@
 // Logs, epochs and commit: log-matching, one-primary-per-epoch, commit, rewind-not-below-commit.
-#include "engram/base/hash.h"
+#include <utility>
+
 #include "sim/checkers/checker.h"
 
 namespace engram::sim {
@@ -196,6 +197,12 @@ class Rewind : public Checker {
     for (size_t place = 0; place < poll.states.size(); ++place) {
       for (const runtime::SpaceState& state : poll.states[place]) {
         Mark& mark = marks_[{place, scene_.world.disk_life(place), state.space}];
+        // Who was opened anew knows what its disk has kept.
+        const std::pair opening(scene_.world.life(place), state.openings);
+        if (std::exchange(mark.opening, opening) != opening) {
+          mark.through = std::min(mark.through, state.commit);
+          mark.entries.erase(mark.entries.upper_bound(mark.through), mark.entries.end());
+        }
         if (state.log_end < mark.through) Judge(place, state, mark);
         if (state.log_end < mark.through) mark = Mark();
         const Sequence through = std::min(state.commit, state.durable);
@@ -209,6 +216,7 @@ class Rewind : public Checker {
 
  private:
   struct Mark {
+    std::pair<uint64_t, uint64_t> opening;
     Sequence through;
     std::map<Sequence, std::pair<uint32_t, Epoch>> entries;
   };
