@@ -23,7 +23,9 @@ void Scheduler::RunUntil(Instant end) {
     now_ = std::max(now_, node.key().at);
     const auto paused = paused_.find(node.mapped().owner);
     if (paused != paused_.end() && paused->second > now_) {
+      // In the order in which they would have run: connections keep theirs.
       node.key().at = paused->second;
+      node.key().coin = held_back_++;
       queue_.insert(std::move(node));
       continue;
     }

@@ -72,7 +72,7 @@ class Scheduler {
   Instant now_{1'000'000'000};
   std::map<Order, Entry> queue_;
   std::map<Owner, Instant> paused_;
-  uint64_t next_id_ = 0, steps_ = 0;
+  uint64_t next_id_ = 0, steps_ = 0, held_back_ = 0;
   uint64_t hash_ = 0xcbf29ce484222325;
   std::deque<std::string> recent_;
   bool print_ = false;
