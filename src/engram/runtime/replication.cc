@@ -13,6 +13,7 @@ using replication::Stamp;
 namespace {
 
 constexpr Duration kTickEvery = std::chrono::milliseconds(50);
+constexpr Duration kOpenAgain = std::chrono::milliseconds(100);
 constexpr uint64_t kTicksOfIdle = 20;
 constexpr Duration kCensusFor = std::chrono::seconds(3);
 
@@ -111,7 +112,15 @@ space::Committer* ReplicationImpl::CommitterFor(const std::string& space, wal::L
 
 void ReplicationImpl::BindSoon(const std::string& space) {
   context_.executor->Post([this, space] {
-    if (!stopped_) (void)Bound(space);
+    if (stopped_) return;
+    if (const auto open = registry_->FindOpen(space)) {
+      if (const auto runner = Find(space)) runner->Bind(open, /*created=*/false);
+      return;
+    }
+    // It failed as soon as it was opened: opened again, but not as fast as the disk fails.
+    context_.executor->PostAfter(kOpenAgain, [this, space] {
+      if (!stopped_) (void)Bound(space);
+    });
   });
 }
 
