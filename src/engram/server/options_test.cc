@@ -16,7 +16,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 std::string WriteFile(const std::string& text) {
-  const std::string path = testing::TempDir() + "options_test.toml";
+  const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+  const std::string path = testing::TempDir() + "options_" + test->name() + ".toml";
   std::ofstream(path) << text;
   return path;
 }
