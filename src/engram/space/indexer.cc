@@ -35,7 +35,10 @@ Indexer::~Indexer() {
 }
 
 void Indexer::Kick(bool at_once) {
-  if (!core_.ready.load()) return;
+  // Who tells that the visible end has moved need not be inside; while the gate is shut the indexes
+  // are replaced, and whoever opens it again kicks.
+  const std::optional<Gate::Pass> pass = core_.gate.TryEnter();
+  if (!pass.has_value() || !core_.ready.load()) return;
   const Sequence visible = core_.visible.Get().sequence;
   for (const auto& runner : runners_) {
     const Sequence reached = runner->follower->identity().sequence;

@@ -106,7 +106,6 @@ Status SpaceImpl::SetUp() {
   const Sequence end = core_.log->committed_end();
   RETURN_IF_ERROR(CatchUpCatalog(end, nullptr));
   RETURN_IF_ERROR(LoadRows(end));
-  core_.ready = true;
   indexer_.Resume();
   indexer_.Kick(/*at_once=*/true);
   return OkStatus();
@@ -229,6 +228,7 @@ Status SpaceImpl::LoadRows(Sequence end) {
   std::vector<TailEntryPtr> rest;
   ASSIGN_OR_RETURN(const bool all, ReadRest(end, &rest));
   if (!all) return Status(Reason::PERSISTENCE, "The catalog could not catch up with the log.");
+  core_.ready = true;  // before who waits for a visible end takes a view
   core_.visible.Advance(std::max(core_.visible.Get(), {at.epoch, at.sequence}));
   writer_.Replay(std::move(rest));
   return OkStatus();
@@ -266,6 +266,7 @@ Status SpaceImpl::ReopenGate(Status status) {
     core_.gate.Close();  // the space is opened again when it is next asked for
   }
   core_.gate.Reopen();
+  indexer_.Kick(/*at_once=*/true);
   return status;
 }
 

@@ -1,4 +1,5 @@
 // Levels, visibility, leading, following and cutting, one rule after the other, on two copies.
+#include <atomic>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -389,6 +390,31 @@ TEST_F(PairTest, CatchesUpThroughASmallTail) {
   EXPECT_TRUE(Shows(*b_.space, "id299"));
   EXPECT_LE(b_.node->environment.tails->used(), 40'000u);
   EXPECT_EQ(b_.space->GetStatus()->episodes(), 300u);
+}
+
+// On both, whoever shows an entry tells the indexes of it, which are being replaced meanwhile.
+TEST_F(PairTest, IndexesAreRebuiltWhileEntriesArrive) {
+  ASSERT_NO_FATAL_FAILURE(Agree(a_, b_));
+  std::atomic<bool> done{false};
+  std::thread rebuilds([&] {
+    while (!done.load()) {
+      for (PairCopy* copy : {&a_, &b_}) EXPECT_TRUE(copy->space->RebuildIndexes(nullptr).ok());
+    }
+  });
+  for (int i = 0; i < 60 && !HasFatalFailure(); ++i) {
+    Write(a_, "id" + std::to_string(i), At(v1::DURABILITY_LOCAL));
+    AwaitDurable(a_);
+    ShipAll(a_, b_);
+    const Sequence end = a_.log().end();
+    for (PairCopy* copy : {&a_, &b_}) copy->space->CommitThrough(end, end, 2);
+  }
+  done = true;
+  rebuilds.join();
+  ASSERT_TRUE(b_.Settle());
+  for (PairCopy* copy : {&a_, &b_}) {
+    EXPECT_TRUE(copy->space->WaitIndexed(kLong));
+    EXPECT_TRUE(Shows(*copy->space, "id59"));
+  }
 }
 
 TEST_F(PairTest, WhatIsNotCommittedIsBounded) {
