@@ -169,13 +169,14 @@ void Session::GoUpIfDone(Instant now) {
   obs::Log(obs::Level::kInfo, "replication_peer_up",
            {{"peer", name()}, {"version", identity.program_version}, {"failures", failures_}});
   Publish(OkStatus());
-  delivery_.Up(identity, {shakes_[0].wire, shakes_[1].wire});
   for (size_t i = 0; i < shakes_.size(); ++i) {
     heard_[i] = now.ns;
     shakes_[i].wire->session = this;
     links_[i]->Attach(shakes_[i].wire);
-    shakes_[i].wire->Read();
   }
+  // Who hears of it may send at once, on another thread.
+  delivery_.Up(identity, {shakes_[0].wire, shakes_[1].wire});
+  for (const Shake& shake : shakes_) shake.wire->Read();
 }
 
 Instant Session::MindUp(Instant now) {
