@@ -64,7 +64,11 @@ std::string Describe(size_t from, size_t to, const SpaceMessage& message) {
 class Network::Port : public runtime::Transport {
  public:
   Port(Network& network, size_t place, PeerIdentity identity)
-      : network_(network), place_(place), identity_(std::move(identity)), peers_(network.nodes_) {}
+      : network_(network),
+        place_(place),
+        identity_(std::move(identity)),
+        peers_(network.nodes_),
+        untold_(network.nodes_) {}
   ~Port() override { Stop(); }
 
   Status Start(TransportListener& listener) override {
@@ -100,11 +104,19 @@ class Network::Port : public runtime::Transport {
     }
   }
 
+  // That a connection is gone is told once, and before that it is back.
+  void TellDown(size_t peer) {
+    if (!untold_[peer]) return;
+    untold_[peer] = false;
+    listener_->OnPeerDown(peer, peers_[peer].why);
+  }
+
   Network& network_;
   const size_t place_;
   const PeerIdentity identity_;
   TransportListener* listener_ = nullptr;
   mutable std::vector<PeerState> peers_;
+  std::vector<bool> untold_;  // gone, and the listener does not know yet
 };
 
 Network::Network(Scheduler& scheduler, size_t nodes)
@@ -157,6 +169,7 @@ void Network::Meet(size_t a, size_t b) {
           Port* port = ports_[at];
           const Port* peer = ports_[other];
           if (port == nullptr || peer == nullptr || session_[a * nodes_ + b] != session) return;
+          port->TellDown(other);
           PeerState& state = port->peers_[other];
           state.connected = true;
           state.identity = peer->identity_;
@@ -178,9 +191,9 @@ void Network::Part(size_t a, size_t b, const char* why) {
     port->peers_[other].connected = false;
     port->peers_[other].why = Status(Reason::CONNECTION_TIMEOUT, why);
     ++port->peers_[other].failures_in_a_row;
+    port->untold_[other] = true;
     scheduler_.After(Delay(), static_cast<Owner>(at), [this, at = at, other = other] {
-      Port* now = ports_[at];
-      if (now != nullptr) now->listener_->OnPeerDown(other, now->peers_[other].why);
+      if (ports_[at] != nullptr) ports_[at]->TellDown(other);
     });
   }
   scheduler_.After(kRedial, kWorld, [this, a, b] { Check(a, b); });
