@@ -124,6 +124,7 @@ class LagHonest : public Checker {
   explicit LagHonest(Scene& scene) : Checker(scene, "lag-honest") {}
   void OnPoll(const Poll& poll) override {
     for (size_t place = 0; place < poll.states.size(); ++place) {
+      NoteParted(place);
       for (const runtime::SpaceState& state : poll.states[place]) {
         if (state.role != cluster::Role::kPrimary) continue;
         for (const runtime::ReplicaState& replica : state.replicas) {
@@ -135,6 +136,17 @@ class LagHonest : public Checker {
 
  private:
   static constexpr Duration kNotice = std::chrono::milliseconds(500);
+  // Whether it leads or not: who is heard of meanwhile is not silent since the last time it led.
+  void NoteParted(size_t place) {
+    for (size_t other = 0; other < scene_.world.size(); ++other) {
+      const std::tuple key(place, scene_.world.life(place), other);
+      if (scene_.world.network().connected(place, other)) {
+        parted_.erase(key);
+      } else {
+        parted_.try_emplace(key, scene_.world.scheduler().now());
+      }
+    }
+  }
   void LookAt(const Poll& poll, size_t place, const runtime::SpaceState& state,
               const runtime::ReplicaState& replica) {
     size_t other = 0;
@@ -150,13 +162,9 @@ class LagHonest : public Checker {
                     " entries, and it lacks " + std::to_string(lacks));
       }
     }
-    const Instant now = scene_.world.scheduler().now();
-    const std::tuple key(place, scene_.world.life(place), other);
-    if (scene_.world.network().connected(place, other)) {
-      parted_.erase(key);
-      return;
-    }
-    const Duration parted = now - parted_.try_emplace(key, now).first->second;
+    const auto since = parted_.find({place, scene_.world.life(place), other});
+    if (since == parted_.end()) return;
+    const Duration parted = scene_.world.scheduler().now() - since->second;
     if (parted < kNotice || replica.lag.time > parted - kNotice) return;
     Fail(where + " that it lags " + std::to_string(replica.lag.time.count() / 1'000'000) +
          " ms, and they have not heard of each other for " +
