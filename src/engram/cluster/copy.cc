@@ -80,8 +80,12 @@ void Copy::On(const PeerDown& event, Effects* out) {
 }
 
 void Copy::On(const Writable& event, Effects* out) {
-  peers_[event.peer].blocked = false;
-  if (role_ == Role::kPrimary) Ship(event.peer, out);
+  Peer& peer = peers_[event.peer];
+  peer.blocked = false;
+  if (role_ != Role::kPrimary) return;
+  Ship(event.peer, out);
+  // News of the commit that found no room are not said again by themselves.
+  if (peer.joined && peer.next > log_.end.sequence) TellCommit(event.peer, out);
 }
 
 void Copy::On(const LogMoved& event, Effects* out) {

@@ -281,6 +281,7 @@ class Copy {
   Sequence CommitCap(Sequence commit) const;
   void AdvanceCommit(Effects* out);
   void TellCommit(Effects* out);
+  void TellCommit(size_t place, Effects* out);
   bool Responsive(const Member& member, Instant now) const;
   bool CatchingUp(const Peer& peer) const;
 

@@ -129,6 +129,8 @@ void Copy::OnMessage(size_t place, const Stamp& stamp, const Joined& joined, Eff
   Progress(place, joined.durable, joined.visible);
   Ship(place, out);
   AdvanceCommit(out);
+  // What moved while it was joining, and nothing carries to it now.
+  if (joined.visible < commit_ && peer.next > log_.end.sequence) TellCommit(place, out);
   MindTheSet(out);
 }
 
@@ -350,17 +352,22 @@ void Copy::AdvanceCommit(Effects* out) {
 void Copy::TellCommit(Effects* out) {
   for (size_t place = 0; place < peers_.size(); ++place) {
     const Peer& peer = peers_[place];
-    if (place == options_.me || !peer.joined || peer.next <= log_.end.sequence) continue;
-    out->Say(place, MyStamp(),
-             Entries{.batch = nullptr,
-                     .first = {},
-                     .last = {},
-                     .last_crc = 0,
-                     .commit = commit_,
-                     .replicated_end = replicated_end_,
-                     .end = log_.end.sequence,
-                     .floors = log_.floors.floors});
+    if (place != options_.me && peer.joined && peer.next > log_.end.sequence) {
+      TellCommit(place, out);
+    }
   }
+}
+
+void Copy::TellCommit(size_t place, Effects* out) {
+  out->Say(place, MyStamp(),
+           Entries{.batch = nullptr,
+                   .first = {},
+                   .last = {},
+                   .last_crc = 0,
+                   .commit = commit_,
+                   .replicated_end = replicated_end_,
+                   .end = log_.end.sequence,
+                   .floors = log_.floors.floors});
 }
 
 bool Copy::Responsive(const Member& member, Instant now) const {

@@ -350,5 +350,30 @@ TEST_F(CopyTest, AFailedLogLeadsNoMore) {
   EXPECT_FALSE(Do(Stand{{.id = 4}}).begin.has_value());
 }
 
+// An acknowledgement may come before the Joined that it belongs behind (simulator, seed 385).
+TEST_F(CopyTest, WhoJoinsIsToldWhatWasCommittedMeanwhile) {
+  Lead();
+  LogAt(3, 3);
+  const Effects opened = Do(PeerUp{1, kOther.incarnation});
+  const Effects acked = Hear(Ack{Sequence(3), Sequence(1)});
+  ASSERT_EQ(copy_->commit(), Sequence(3));
+  EXPECT_EQ(Said<Entries>(acked), nullptr) << "it has not joined";
+  const Effects joined = Hear(Joined{.end = {MakeEpoch(1, 0), Sequence(3)},
+                                     .end_crc = 3,
+                                     .durable = Sequence(3),
+                                     .visible = Sequence(1),
+                                     .id = Said<Open>(opened)->id});
+  ASSERT_NE(Said<Entries>(joined), nullptr);
+  EXPECT_EQ(Said<Entries>(joined)->commit, Sequence(3));
+}
+
+// What a full connection did not take is not said again by anything else.
+TEST_F(CopyTest, TheCommitIsToldWhenThereIsRoomAgain) {
+  Lead();
+  const Effects effects = Do(Writable{1});
+  ASSERT_NE(Said<Entries>(effects), nullptr);
+  EXPECT_EQ(Said<Entries>(effects)->commit, Sequence(1));
+}
+
 }  // namespace
 }  // namespace engram::cluster
