@@ -78,6 +78,10 @@ v1::ReplicaStatus ToProto(const runtime::ReplicaState& replica) {
   status.set_mode(replica.mode);
   status.set_catch_up_progress(static_cast<float>(replica.catch_up_progress));
   if (replica.catch_up_eta) *status.mutable_catch_up_eta() = ToProto(*replica.catch_up_eta);
+  if (replica.came_back) {
+    status.set_rewound_entries(replica.came_back->rewound);
+    status.set_missing_entries(replica.came_back->missing);
+  }
   status.set_why(replica.why);
   return status;
 }

@@ -51,6 +51,9 @@ std::string ProgressText(const v1::ReplicaStatus& replica) {
   if (replica.catch_up_progress() > 0 && replica.catch_up_progress() < 1) {
     text = std::to_string(static_cast<int>(replica.catch_up_progress() * 100)) + " %";
     if (replica.has_catch_up_eta()) text += ", about " + AgoText(replica.catch_up_eta());
+  } else if (replica.has_missing_entries() && replica.lag_entries() == 0) {
+    text = "rewound " + Grouped(replica.rewound_entries()) + ", caught up " +
+           Grouped(replica.missing_entries());
   }
   if (replica.why().empty()) return text;
   return text.empty() ? replica.why() : text + "; " + replica.why();

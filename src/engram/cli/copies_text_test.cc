@@ -40,6 +40,16 @@ TEST(CopiesTextTest, AHealthyPairIsOneRow) {
             "default   n2        yes      3 healthy   streaming   414       0        0.2 s\n");
 }
 
+TEST(CopiesTextTest, AReplicaThatCameBackSaysWhatItTook) {
+  admin::v1::SpaceState space = Space();
+  v1::ReplicaStatus& replica = *space.mutable_replicas(0);
+  replica.set_rewound_entries(25);
+  replica.set_missing_entries(1101);
+  EXPECT_THAT(ReplicasTable({space}), HasSubstr("0.2 s     rewound 25, caught up 1,101\n"));
+  replica.set_lag_entries(7);  // not yet
+  EXPECT_THAT(ReplicasTable({space}), Not(HasSubstr("caught up")));
+}
+
 TEST(CopiesTextTest, AReplicaThatIsAwayIsAtLeastSoFarBehind) {
   admin::v1::SpaceState space = Space();
   space.set_copies_in_sync(1);

@@ -66,6 +66,7 @@ void Copy::On(const PeerUp& event, Effects* out) {
   peer.last_contact = now_;
   peer.blocked = false;
   peer.joined = false;
+  peer.away = true;
   TakeReply(store_->OnPeerUp(event.peer, Context(), out), out);
   if (role_ == Role::kPrimary) SendOpen(event.peer, out);
 }
@@ -185,6 +186,7 @@ void Copy::StepDown(Effects* out) {
   marks_.clear();
   for (const Round& round : confirms_) out->confirmed.emplace_back(round.id, false);
   confirms_.clear();
+  for (Peer& peer : peers_) peer.away = true, peer.came_back.reset();
   leader_.reset();
   joined_ = false;
   rewinding_ = false;
@@ -279,6 +281,7 @@ PeerView Copy::peer(size_t place) const {
   view.visible = peer.visible;
   view.sent = peer.next.is_zero() ? Sequence() : peer.next.prev();
   view.catching_up = peer.joined && CatchingUp(peer);
+  view.came_back = peer.came_back;
   return view;
 }
 

@@ -137,6 +137,7 @@ struct PeerView {
   Instant last_contact = {}, last_progress = {};
   bool catching_up = false;
   std::string trouble = {};  // why it does not follow
+  std::optional<CameBack> came_back = {};
 };
 
 class Copy {
@@ -195,6 +196,8 @@ class Copy {
     bool blocked = false;
     std::string trouble = {};
     bool broken = false;  // it lost what it had acknowledged
+    bool away = true;     // since it was connected, or led, it has not joined
+    std::optional<CameBack> came_back = {};
   };
   struct Mark {
     Sequence at = {};
@@ -271,6 +274,7 @@ class Copy {
   void NoteBegun(const Begun& event);
   void BeginWaits(Sequence end);
   void StartEpoch(const Begun& event, Effects* out);
+  void NoteReturn(const replication::Joined& joined, Peer* peer) const;
   bool LostEntries(size_t peer, const replication::Joined& joined, Effects* out);
   void SendOpen(size_t peer, Effects* out);
   void Ship(size_t peer, Effects* out);
@@ -329,7 +333,8 @@ class Copy {
   std::vector<replication::StatedLoss> losses_;  // of the leader's log
   Sequence leader_end_, leader_commit_, leader_replicated_;
   Instant leader_contact_;
-  Sequence acked_;  // what the leader was told
+  Sequence acked_;    // what the leader was told
+  uint64_t cut_ = 0;  // entries, to follow it; until it is sure to know
 
   // ---- leading ----
   SpaceRecord view_;               // the set that counts, beside `joining_`

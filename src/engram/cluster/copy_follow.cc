@@ -59,6 +59,7 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects*
   if (std::holds_alternative<replication::Restart>(verdict)) return BeginAnew(fork, out);
   rewinding_ = true;
   cutting_to_ = fork;
+  cut_ = std::max(cut_, log_.end.sequence.value() - fork.value());
   out->rewind = Rewind{fork, /*lossy=*/fork < commit_};
 }
 
@@ -67,6 +68,7 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects*
 void Copy::BeginAnew(Sequence fork, Effects* out) {
   rewinding_ = true;
   cutting_to_ = Sequence();
+  cut_ = std::max(cut_, log_.end.sequence.value());
   out->restart = fork;
   KeepFloors(replication::BeginAtOne(following_, leader_floors_), out);
 }
@@ -78,6 +80,7 @@ void Copy::KeepFloors(const replication::LogFloors& floors, Effects* out) {
 }
 
 void Copy::StartFollowing(size_t peer, const Stamp& stamp, const Open& open) {
+  if (following_ != stamp.epoch) cut_ = 0;
   leader_ = peer;
   following_ = stamp.epoch;
   leader_contact_ = now_;
@@ -124,7 +127,8 @@ void Copy::Join(Effects* out) {
                   .end_crc = log_.end_crc,
                   .durable = log_.durable,
                   .visible = commit_,
-                  .id = open_id_});
+                  .id = open_id_,
+                  .rewound = cut_});
 }
 
 void Copy::OnMessage(size_t peer, const Stamp& stamp, const Entries& entries, Effects* out) {
@@ -136,6 +140,7 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Entries& entries, Ef
     return;
   }
   leader_contact_ = now_;
+  cut_ = 0;
   leader_end_ = std::max(leader_end_, entries.end);
   LearnCommit(entries.commit, entries.replicated_end);
   if (entries.batch == nullptr) return FollowCommit(out);

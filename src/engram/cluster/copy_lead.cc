@@ -121,6 +121,7 @@ void Copy::OnMessage(size_t place, const Stamp& stamp, const Joined& joined, Eff
   const bool first = peer.joined_in != view_.epoch;
   if (first) peer.last_progress = now_;
   if (first || joined.durable >= log_.durable) peer.trouble.clear();
+  NoteReturn(joined, &peer);
   peer.joined = true;
   peer.joined_in = view_.epoch;
   peer.next = joined.end.sequence.next();
@@ -132,6 +133,21 @@ void Copy::OnMessage(size_t place, const Stamp& stamp, const Joined& joined, Eff
   // What moved while it was joining, and nothing carries to it now.
   if (joined.visible < commit_ && peer.next > log_.end.sequence) TellCommit(place, out);
   MindTheSet(out);
+}
+
+// A copy without a log did not come back: it is new.
+void Copy::NoteReturn(const Joined& joined, Peer* peer) const {
+  if (!peer->away) {
+    if (peer->came_back.has_value())
+      peer->came_back->rewound = std::max(peer->came_back->rewound, joined.rewound);
+    return;
+  }
+  peer->away = false;
+  peer->came_back.reset();
+  const uint64_t missing = log_.end.sequence.value() - joined.end.sequence.value();
+  const bool new_here = joined.end.sequence.is_zero() && joined.rewound == 0;
+  if (new_here || missing + joined.rewound == 0) return;
+  peer->came_back = CameBack{joined.rewound, missing, now_};
 }
 
 // What a copy acknowledged in this epoch and has no more: of one that counts it is an alarm, and

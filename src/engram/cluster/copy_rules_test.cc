@@ -239,6 +239,7 @@ TEST_F(CopyRules, WhoBeginsAnewDoesItOnce) {
   const Effects joined = Do(Rewound{});
   ASSERT_NE(Said<Joined>(joined), nullptr);
   EXPECT_TRUE(Said<Joined>(joined)->end.sequence.is_zero());
+  EXPECT_EQ(Said<Joined>(joined)->rewound, 4u);
   // Holes are taken now, and a new connection goes on where it was.
   EXPECT_TRUE(Hear(0, kFirst, Batch(1, 3, 9, floors, 2)).append.has_value());
   Do(LogMoved{.end = {kFirst, Sequence(3)},
@@ -259,7 +260,9 @@ TEST_F(CopyRules, ACutInsideOfAHoleBeginsAnew) {
   const Effects anew = Do(InHole{});
   ASSERT_TRUE(anew.restart.has_value());
   EXPECT_EQ(*anew.restart, Sequence(3));
-  EXPECT_NE(Said<Joined>(Do(Rewound{})), nullptr);
+  const Effects joined = Do(Rewound{});
+  ASSERT_NE(Said<Joined>(joined), nullptr);
+  EXPECT_EQ(Said<Joined>(joined)->rewound, 5u);
 }
 
 TEST_F(CopyRules, NothingCommittedIsMovedAwayWithoutAStatedLoss) {

@@ -266,6 +266,34 @@ TEST_F(CopyTest, ADryRunChangesNothing) {
   EXPECT_EQ(copy_->promised(), MakeEpoch(1, 0));
 }
 
+TEST_F(CopyTest, ADryRunEndsWithItsLastAnswer) {
+  Lead();
+  const Effects asked = Do(Stand{.request = {.id = 3, .dry_run = true}});
+  EXPECT_TRUE(asked.reports.empty());
+  Answer answer;
+  answer.round = Said<Ask>(asked)->round;
+  answer.granted = answer.has_space = answer.fit = true;
+  const Effects told = Hear(answer, MakeEpoch(2, 0));
+  ASSERT_EQ(told.reports.size(), 1u);
+  EXPECT_EQ(told.reports[0].votes, 2u);
+  Do(PeerDown{1});
+  EXPECT_EQ(Do(Stand{.request = {.id = 4, .dry_run = true}}).reports.size(), 1u);
+}
+
+TEST_F(CopyTest, KnowsWhatAReplicaThatCameBackHadTooMuch) {
+  Lead();
+  EXPECT_FALSE(copy_->peer(1).came_back.has_value());
+  LogAt(9, 9);
+  Do(PeerDown{1});
+  const Effects opened = Do(PeerUp{1, kOther.incarnation});
+  const uint64_t id = Said<Open>(opened)->id;
+  Hear(Joined{
+      .end = {MakeEpoch(1, 0), Sequence(7)}, .durable = Sequence(7), .id = id, .rewound = 3});
+  ASSERT_TRUE(copy_->peer(1).came_back.has_value());
+  EXPECT_EQ(copy_->peer(1).came_back->rewound, 3u);
+  EXPECT_EQ(copy_->peer(1).came_back->missing, 2u);
+}
+
 TEST_F(CopyTest, ALateAnswerOfAnotherRoundIsNoVote) {
   Do(PeerUp{1, kOther.incarnation});
   const Effects asked = Do(Stand{});

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engram/base/instant.h"
 #include "engram/cluster/log_state.h"
 #include "engram/replication/message.h"
 
@@ -49,6 +50,12 @@ enum class Role : uint8_t { kReplica, kCandidate, kPrimary };
 struct Alarm {
   std::string event = {};  // a name for the log and a metric
   std::string detail = {};
+};
+
+// What a replica that came back with a log of its own had too much, and what it lacked.
+struct CameBack {
+  uint64_t rewound = 0, missing = 0;  // entries
+  Instant at = {};
 };
 
 // What each configured node said when it was asked, for people.

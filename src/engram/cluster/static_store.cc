@@ -85,7 +85,7 @@ std::optional<StoreReply> StaticStore::StartRound(const StoreRequest& request,
   AskAll(&round, context, effects);
   if (request.dry_run) {
     probe_ = std::move(round);
-    return std::nullopt;
+    return TickProbe(context);
   }
   round_ = std::move(round);
   std::optional<StoreReply> reply = TryWin(*round_, context);
@@ -122,7 +122,10 @@ std::optional<StoreReply> StaticStore::OnAnswer(size_t peer, const Stamp& stamp,
   const auto belongs = [&](const std::optional<Round>& round) {
     return round.has_value() && answer.round == round->id && stamp.epoch == round->epoch;
   };
-  if (belongs(probe_)) probe_->answers[peer] = {stamp.sender, answer};
+  if (belongs(probe_)) {
+    probe_->answers[peer] = {stamp.sender, answer};
+    return TickProbe(context);
+  }
   if (!belongs(round_)) return std::nullopt;
   std::optional<StoreReply> reply;
   if (!answer.granted) {

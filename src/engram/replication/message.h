@@ -74,7 +74,8 @@ struct Joined {
   uint32_t end_crc = 0;
   Sequence durable;
   Sequence visible;
-  uint64_t id = 0;  // of the Open that it answers
+  uint64_t id = 0;       // of the Open that it answers
+  uint64_t rewound = 0;  // entries that it cut to follow
 };
 // Everything through `durable` is synced here, in this epoch.
 struct Ack {

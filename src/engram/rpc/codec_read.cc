@@ -104,6 +104,7 @@ void Take(const pb::Joined& in, replication::Joined* joined) {
   joined->durable = Sequence(in.durable());
   joined->visible = Sequence(in.visible());
   joined->id = in.id();
+  joined->rewound = in.rewound();
 }
 
 Status CheckName(const std::string& name) {

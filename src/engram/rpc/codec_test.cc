@@ -133,7 +133,8 @@ Body RandomBody(Prng& prng) {
       return replication::Confirm{RandomNumber(prng)};
     case 3:
       return replication::Joined{RandomPosition(prng), static_cast<uint32_t>(prng.Next()),
-                                 RandomSequence(prng), RandomSequence(prng), RandomNumber(prng)};
+                                 RandomSequence(prng), RandomSequence(prng),
+                                 RandomNumber(prng),   RandomNumber(prng)};
     case 4:
       return replication::Ack{RandomSequence(prng), RandomSequence(prng)};
     case 5:
@@ -181,7 +182,7 @@ bool Same(const replication::Confirm& a, const replication::Confirm& b) {
 }
 bool Same(const replication::Joined& a, const replication::Joined& b) {
   return a.end == b.end && a.end_crc == b.end_crc && a.durable == b.durable &&
-         a.visible == b.visible && a.id == b.id;
+         a.visible == b.visible && a.id == b.id && a.rewound == b.rewound;
 }
 bool Same(const replication::Ack& a, const replication::Ack& b) {
   return a.durable == b.durable && a.visible == b.visible;

@@ -65,6 +65,7 @@ struct Writer {
     to->set_durable(joined.durable.value());
     to->set_visible(joined.visible.value());
     to->set_id(joined.id);
+    to->set_rewound(joined.rewound);
   }
 
   void operator()(const replication::Ack& ack) {

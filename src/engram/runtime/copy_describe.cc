@@ -8,6 +8,12 @@ namespace engram::runtime {
 
 using cluster::Role;
 
+namespace {
+
+constexpr Duration kReturnIsNews = std::chrono::minutes(10);
+
+}  // namespace
+
 space::CopyState CopyRunner::State() {
   const std::shared_ptr<space::Space> space = Space();
   const Sequence visible = space == nullptr ? Sequence() : space->visible().sequence;
@@ -85,6 +91,8 @@ ReplicaState CopyRunner::DescribePeer(size_t place, Instant now) {
     caught.from = Sequence();
     state.catch_up_progress = view.joined ? 1 : 0;
   }
+  if (view.came_back.has_value() && now - view.came_back->at < kReturnIsNews)
+    state.came_back = view.came_back;
   state.why = WhyOf(place, view);
   return state;
 }

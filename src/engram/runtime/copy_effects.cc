@@ -137,10 +137,6 @@ bool CopyRunner::DoRewind(const cluster::Rewind& rewind,
   counts_.rewound_entries += cut;
   if (!Is(Mutant::kLossNotCounted)) counts_.local_writes_lost += cut;
   policy_known_ = policy_known_ && rewind.to >= Sequence(2);
-  {
-    MutexLock lock(mutex_);
-    for (Caught& caught : caught_) caught.rewound = cut;
-  }
   Note("rewound " + std::to_string(cut) + " entries above " + ToString(rewind.to) +
        (cut == 0 ? "" : ", kept in quarantine"));
   context_.report(name_, "rewound",
@@ -165,10 +161,6 @@ bool CopyRunner::DoRestart(Sequence fork, const std::shared_ptr<space::Space>& s
   ++counts_.rewinds;
   counts_.rewound_entries += before.value();
   if (!Is(Mutant::kLossNotCounted)) counts_.local_writes_lost += cut;
-  {
-    MutexLock lock(mutex_);
-    for (Caught& caught : caught_) caught.rewound = cut;
-  }
   const std::string what =
       "began anew at 1: its log did not have what compaction took away at the "
       "primary; " +

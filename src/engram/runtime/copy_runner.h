@@ -117,8 +117,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
     Sequence next;
     bool reading = false;  // on the executor
   };
-  struct Caught {  // for the words after a catch-up
-    uint64_t rewound = 0, caught_up = 0;
+  struct Caught {  // since when, and from where, a replica catches up
     Instant began;
     Sequence from;
   };

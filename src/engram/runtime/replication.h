@@ -58,7 +58,8 @@ struct ReplicaState {
   std::optional<Duration> since_contact;
   double catch_up_progress = 0;  // 0 … 1
   std::optional<Duration> catch_up_eta;
-  std::string why;  // in words: what is wrong
+  std::optional<cluster::CameBack> came_back;  // not long ago
+  std::string why;                             // in words: what is wrong
 };
 
 // One space as this node sees it.
