@@ -1,14 +1,12 @@
 // Two servers on loopback: what replication costs a write, how far the replica is behind, how fast
 // it catches up, how long a promotion by hand takes. Limits are measured in the same run: our own
-// local writes, the empty RPC, the disk (write + fdatasync every 16 MiB).
+// local writes, the empty RPC, the slower of disk and loopback (bench_limits.h).
 #include <filesystem>
 #include <thread>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "engram/cli/bench.h"
 #include "engram/cli/bench_drive.h"
+#include "engram/cli/bench_limits.h"
 #include "engram/cli/pair_servers.h"
 
 namespace engram::cli {
@@ -108,22 +106,6 @@ Status BenchLag(PairServers& pair, double seconds) {
   return OkStatus();
 }
 
-// What the disk takes, in MB/s: writes of 1 MiB, a sync every 16.
-double DiskSpeed(const std::string& directory) {
-  const std::string path = directory + "/disk";
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  const std::string block(1u << 20, 'x');
-  const env::Instant start = BenchNow();
-  constexpr int kBlocks = 256;
-  for (int i = 0; i < kBlocks; ++i) {
-    if (write(fd, block.data(), block.size()) < 0) break;
-    if (i % 16 == 15) fdatasync(fd);
-  }
-  close(fd);
-  std::filesystem::remove(path);
-  return static_cast<double>(kBlocks) * 1.048576 / (MicrosSince(start) / 1e6);
-}
-
 Status WaitDurable(PairServers& pair, const std::string& space, double* seconds) {
   admin::GetClusterRequest request;
   request.set_memory_space_id(space);
@@ -166,11 +148,14 @@ Status BenchCatchUp(PairServers& pair, const BenchOptions& options, bool embedde
     return pair.node(0).client->GetSpace(request);
   }());
   const double megabytes = static_cast<double>(state.status().log_bytes()) / 1e6;
-  const double disk = DiskSpeed(options.data_dir);
+  const double disk = DiskSpeed(options.data_dir), loopback = LoopbackSpeed();
+  const double limit = std::min(disk, loopback);
   const std::string name = std::string("catch up ") + (embedded ? "embedded" : "small");
   PrintRow({name, static_cast<double>(wanted) / seconds, "entries/s", 0, ""});
-  PrintRow({name + " bytes", megabytes / seconds, "MB/s", megabytes / seconds / disk,
-            "write + fdatasync every 16 MiB, " + std::to_string(static_cast<int>(disk)) + " MB/s"});
+  PrintRow({name + " bytes", megabytes / seconds, "MB/s", megabytes / seconds / limit,
+            "the slower of write + fdatasync every 16 MiB, " +
+                std::to_string(static_cast<int>(disk)) + " MB/s, and loopback, " +
+                std::to_string(static_cast<int>(loopback)) + " MB/s"});
   return OkStatus();
 }
 
