@@ -1,5 +1,7 @@
 #include "sim/operator.h"
 
+#include "engram/runtime/replication_impl.h"
+
 namespace engram::sim {
 
 using namespace std::chrono_literals;
@@ -26,17 +28,19 @@ void Operator::Look() {
   world_.scheduler().After(kEvery, kWorld, [this] {
     if (stopped_) return;
     LookAfterLogs();
-    for (const SpacePlan& space : plan_.spaces) LookAt(space.name);
+    for (const SpacePlan& space : plan_.spaces) LookAt(space);
     Look();
   });
 }
 
-void Operator::LookAt(const std::string& space) {
+void Operator::LookAt(const SpacePlan& plan) {
+  const std::string& space = plan.name;
   Care& care = care_[space];
   const Instant now = world_.scheduler().now();
   std::optional<size_t> primary;
-  bool short_of_copies = false, anywhere = false;
+  bool short_of_copies = false, anywhere = false, all_up = true;
   for (size_t place = 0; place < world_.size(); ++place) {
+    all_up = all_up && world_.up(place);
     const auto state = StateOf(world_, place, space);
     if (!state.has_value()) continue;
     anywhere = anywhere || state->log_end.value() > 0;
@@ -47,10 +51,28 @@ void Operator::LookAt(const std::string& space) {
   }
   if (primary.has_value() || !anywhere) care.without_since = now;
   if (!short_of_copies) care.short_since = now;
+  if (anywhere || !all_up) care.gone_since = now;
   if (primary.has_value()) care.failures = 0;
   if (care.asking) return;
   if (now - care.without_since > kPatience) return Promote(space, &care);
   if (now - care.short_since > kPatience) Remove(space, *primary, &care);
+  if (now - care.gone_since > kPatience) MakeAnew(plan, &care);
+}
+
+// Only `default` is made by itself. A space that went with every disk is the operator's to make;
+// with one disk left it would be a fault, and stays for `converges` to find.
+void Operator::MakeAnew(const SpacePlan& space, Care* care) {
+  if (facts_.wipes < world_.size()) return;
+  const size_t place = 0;
+  world_.scheduler().Trace("operator: makes " + space.name + " anew at " + world_.NameOf(place));
+  care->gone_since = world_.scheduler().now();
+  v1::SpaceSettings settings;
+  settings.set_dimension(4);
+  settings.set_durability(space.durability);
+  world_.scheduler().After(100us, static_cast<Owner>(place), [=, this] {
+    auto& impl = static_cast<runtime::ReplicationImpl&>(*world_.node(place).replication());
+    impl.CreateSpaceAsync(space.name, settings, [](const auto&) {});
+  });
 }
 
 // A member of the set whose node has another directory by now will never answer again.

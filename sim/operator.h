@@ -25,14 +25,16 @@ class Operator {
   struct Care {  // of one space
     Instant without_since;
     Instant short_since;
+    Instant gone_since;  // everybody runs, and nobody has it
     bool asking = false;
     std::optional<size_t> alone;  // may have gone on alone: nobody else has what it took since
     int failures = 0;
   };
   void Look();
-  void LookAt(const std::string& space);
+  void LookAt(const SpacePlan& plan);
   void Promote(const std::string& space, Care* care);
   void Remove(const std::string& space, size_t primary, Care* care);
+  void MakeAnew(const SpacePlan& space, Care* care);
   void Send(size_t place, const runtime::PromoteCommand& command, Care* care);
   void Restart(size_t place);
   void LookAfterLogs();
