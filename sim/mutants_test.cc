@@ -38,7 +38,8 @@ TEST_P(MutantsTest, IsCaught) {
 
 INSTANTIATE_TEST_SUITE_P(
     Checkers, MutantsTest,
-    testing::Values(Case{"acked-durable", Mutant::kAckBeforeSync},
+    testing::Values(Case{"log-matching", Mutant::kPlainEpochs, 3},
+                    Case{"acked-durable", Mutant::kAckBeforeSync},
                     Case{"promise-kept", Mutant::kAskWithoutPromise},
                     Case{"ack-after-sync", Mutant::kAckBeforeSync},
                     Case{"commit", Mutant::kCommitByMajority, 3, 30},
