@@ -13,6 +13,7 @@ namespace engram::sim {
 
 struct Facts {
   size_t wipes = 0;
+  std::set<size_t> wiped;  // places that lost their disk, once or twice
   bool false_statements = false;
   std::map<std::string, Instant> forced;  // by space: newest
   std::set<size_t> hurt_disks;            // places with a disk that failed, was full or lied

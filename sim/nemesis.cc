@@ -91,6 +91,7 @@ void Nemesis::Kill(size_t place, bool process_only, bool wipe) {
   if (wipe) {
     world_.Wipe(place);
     ++facts_.wipes;
+    facts_.wiped.insert(place);
   }
   StartLater(place, prng_.OneIn(2) ? UpTo(400ms) : UpTo(4s));
 }

@@ -62,7 +62,7 @@ void Operator::LookAt(const SpacePlan& plan) {
 // Only `default` is made by itself. A space that went with every disk is the operator's to make;
 // with one disk left it would be a fault, and stays for `converges` to find.
 void Operator::MakeAnew(const SpacePlan& space, Care* care) {
-  if (facts_.wipes < world_.size()) return;
+  if (facts_.wiped.size() < world_.size()) return;
   const size_t place = 0;
   world_.scheduler().Trace("operator: makes " + space.name + " anew at " + world_.NameOf(place));
   care->gone_since = world_.scheduler().now();
