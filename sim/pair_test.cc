@@ -1,6 +1,7 @@
 // A pair on the simulated machine, without faults: what must work before anything is broken.
 #include <gtest/gtest.h>
 
+#include "engram/cluster/static_store.h"
 #include "sim/world.h"
 
 namespace engram::sim {
@@ -139,6 +140,34 @@ TEST_F(PairTest, NothingReplicatedIsLostWithThePrimary) {
   ASSERT_TRUE(world_->RunUntil([&] { return InSync(1, 0); }, 20s));
   EXPECT_TRUE(Remember(1, "c").ok());
   EXPECT_TRUE(world_->RunUntil([&] { return Sees(0, "c") && Sees(0, "b"); }, 5s));
+}
+
+// What a candidate asked for is not forgotten because the copy is only made for it.
+TEST_F(PairTest, APromiseIsKeptWhereThereWasNoCopy) {
+  StartBoth();
+  runtime::Replication& n2 = *world_->node(1).replication();
+  int said = 0;
+  // In place of what n1 sends next.
+  const auto say = [&](Epoch epoch, const replication::Body& body) {
+    bool done = false;
+    world_->network().tamper = [&](size_t from, size_t, runtime::SpaceMessage* message) {
+      if (from != 0 || std::exchange(done, true)) return;
+      message->space = "new";
+      message->message.stamp = {{{7}}, epoch, message->message.stamp.sender};
+      message->message.body = body;
+    };
+    EXPECT_TRUE(Remember(0, "said" + std::to_string(++said)).ok());
+    world_->network().tamper = nullptr;
+    world_->RunFor(500ms);
+  };
+  say(cluster::MakeEpoch(2, 0), replication::Ask{.round = 1, .dry_run = true});
+  EXPECT_FALSE(n2.StateOf("new").ok());  // a dry run makes nothing
+  say(cluster::MakeEpoch(2, 0), replication::Ask{.round = 2, .dry_run = false});
+  say(cluster::MakeEpoch(1, 0), replication::Open{});
+  const auto state = n2.StateOf("new");
+  ASSERT_TRUE(state.ok());
+  EXPECT_EQ(state->promised, cluster::MakeEpoch(2, 0));
+  EXPECT_EQ(state->primary, "");
 }
 
 // While n2 was away, n1 went on alone, and tombstones went that n2 never saw.

@@ -123,6 +123,16 @@ void CopyRunner::FollowIfLed(const std::shared_ptr<space::Space>& space) {
   space->Follow();
 }
 
+// The log was cut, whatever became of the indexes afterwards. Says how many entries above the fork
+// went; what is below it is elsewhere, too.
+uint64_t CopyRunner::CountCut(Sequence before, Sequence after, Sequence fork) {
+  const Sequence kept = std::min(before, std::max(after, fork));
+  const uint64_t lost = before.value() - kept.value();
+  counts_.rewound_entries += before.value() - std::min(before, after).value();
+  if (!Is(Mutant::kLossNotCounted)) counts_.local_writes_lost += lost;
+  return lost;
+}
+
 bool CopyRunner::DoRewind(const cluster::Rewind& rewind,
                           const std::shared_ptr<space::Space>& space) {
   wal::Log& log = space->log();
@@ -131,11 +141,9 @@ bool CopyRunner::DoRewind(const cluster::Rewind& rewind,
       Is(Mutant::kKeepIndex) ? log.TruncateAfter(rewind.to) : space->Rewind(rewind.to);
   if (!status.ok() && status.reason() == Reason::SEQUENCE_GAP)
     return Step(cluster::InHole{}), false;
+  const uint64_t cut = CountCut(before, log.end(), rewind.to);
   if (!status.ok()) return Fail(status), false;
-  const uint64_t cut = before.value() - std::min(before, rewind.to).value();
   ++counts_.rewinds;
-  counts_.rewound_entries += cut;
-  if (!Is(Mutant::kLossNotCounted)) counts_.local_writes_lost += cut;
   policy_known_ = policy_known_ && rewind.to >= Sequence(2);
   Note("rewound " + std::to_string(cut) + " entries above " + ToString(rewind.to) +
        (cut == 0 ? "" : ", kept in quarantine"));
@@ -151,16 +159,17 @@ bool CopyRunner::DoRewind(const cluster::Rewind& rewind,
 // and nothing else. Should it die in between, the log ends at the fork or is empty, and the verdict
 // is asked again.
 bool CopyRunner::DoRestart(Sequence fork, const std::shared_ptr<space::Space>& space) {
-  const Sequence before = space->log().end();
+  wal::Log& log = space->log();
+  const Sequence before = log.end();
   const Status apart = space->Rewind(fork);
+  const Sequence between = log.end();
+  uint64_t cut = CountCut(before, between, fork);
   if (!apart.ok() && apart.reason() != Reason::SEQUENCE_GAP) return Fail(apart), false;
   const Status status = space->Rewind(Sequence());
+  cut += CountCut(between, log.end(), fork);
   if (!status.ok()) return Fail(status), false;
   policy_known_ = false;
-  const uint64_t cut = before.value() - std::min(before, fork).value();
   ++counts_.rewinds;
-  counts_.rewound_entries += before.value();
-  if (!Is(Mutant::kLossNotCounted)) counts_.local_writes_lost += cut;
   const std::string what =
       "began anew at 1: its log did not have what compaction took away at the "
       "primary; " +

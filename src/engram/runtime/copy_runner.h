@@ -140,6 +140,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   // copy_effects.cc
   void Carry(cluster::Effects effects);
   bool Prepare(const cluster::Effects& effects, const std::shared_ptr<space::Space>& space);
+  uint64_t CountCut(Sequence before, Sequence after, Sequence fork);
   bool DoRewind(const cluster::Rewind& rewind, const std::shared_ptr<space::Space>& space);
   bool DoRestart(Sequence fork, const std::shared_ptr<space::Space>& space);
   bool DoBegin(const cluster::Begin& begin, const std::shared_ptr<space::Space>& space);

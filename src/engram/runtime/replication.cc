@@ -283,13 +283,15 @@ void ReplicationImpl::OpenUnbound(size_t peer, Lane lane, SpaceMessage message) 
   }
   const bool opens = std::holds_alternative<Open>(body);
   if (!registry_->Exists(message.space)) {
-    if (const auto* ask = std::get_if<Ask>(&body)) {
+    const auto* ask = std::get_if<Ask>(&body);
+    if (ask != nullptr && ask->dry_run) {
       Answer answer;
       answer.round = ask->round;
       answer.granted = true;
       return Reply(peer, message, incarnation, std::move(answer));
     }
-    if (!opens) return;
+    // A promise needs a place where it is kept: an Open of an earlier epoch may come behind it.
+    if (!opens && ask == nullptr) return;
     const auto made = registry_->CreateCopy(message.space, incarnation);
     if (!made.ok() && made.status().reason() != Reason::SPACE_EXISTS) {
       return context_.report(message.space, "copy_not_made", made.status().message());
