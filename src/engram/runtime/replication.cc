@@ -284,7 +284,8 @@ void ReplicationImpl::OpenUnbound(size_t peer, Lane lane, SpaceMessage message) 
   const bool opens = std::holds_alternative<Open>(body);
   if (!registry_->Exists(message.space)) {
     const auto* ask = std::get_if<Ask>(&body);
-    if (ask != nullptr && ask->dry_run) {
+    const bool forgets = options_.mutant == replication::Mutant::kAskWithoutPromise;
+    if (ask != nullptr && (ask->dry_run || forgets)) {
       Answer answer;
       answer.round = ask->round;
       answer.granted = true;
