@@ -142,6 +142,11 @@ bool CopyRunner::bound() const {
   return !space_.expired();
 }
 
+bool CopyRunner::empty() const {
+  MutexLock lock(mutex_);
+  return copy_ != nullptr && copy_->log().end.sequence.is_zero();
+}
+
 std::shared_ptr<space::Space> CopyRunner::Space() const {
   MutexLock lock(mutex_);
   return space_.lock();

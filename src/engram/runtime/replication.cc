@@ -172,7 +172,7 @@ void ReplicationImpl::TickAll() {
     }
   }
   for (const std::string& id : late) EndCensus(id);
-  if (!registry_->Exists("default")) EnsureDefault();
+  if (!HasEntries("default")) EnsureDefault();
 }
 
 // The first primary makes `default`, when every other node has said that it does not have it.
@@ -188,7 +188,7 @@ void ReplicationImpl::EnsureDefault() {
 }
 
 std::string ReplicationImpl::WaitingFor() {
-  if (registry_ == nullptr || registry_->Exists("default")) return "";
+  if (registry_ == nullptr || HasEntries("default")) return "";
   if (options_.nodes[options_.me].name != options_.first_primary) return options_.first_primary;
   std::string silent;
   for (size_t peer = 0; peer < options_.nodes.size(); ++peer) {
@@ -235,6 +235,14 @@ void ReplicationImpl::OnMessage(size_t peer, Lane lane, SpaceMessage message) {
   });
 }
 
+// An empty copy was made for a primary, or for a promise: when no node has more than that, the
+// space is nowhere. One that is not open yet may have entries.
+bool ReplicationImpl::HasEntries(const std::string& space) {
+  if (!registry_->Exists(space)) return false;
+  const std::shared_ptr<CopyRunner> runner = Find(space);
+  return runner == nullptr || !runner->bound() || !runner->empty();
+}
+
 // Questions about a space that is to be made name no incarnation.
 bool ReplicationImpl::AnswerCensus(size_t peer, const SpaceMessage& message) {
   const Stamp& stamp = message.message.stamp;
@@ -258,7 +266,12 @@ bool ReplicationImpl::AnswerCensus(size_t peer, const SpaceMessage& message) {
     MutexLock lock(mutex_);
     answer.has_space = creating_.contains(message.space);
   }
-  answer.has_space = answer.has_space || registry_->Exists(message.space);
+  answer.has_space = answer.has_space || HasEntries(message.space);
+  if (registry_->Exists(message.space)) {  // once it is open this node can say more
+    context_.executor->Post([this, id = message.space] {
+      if (!stopped_) (void)Bound(id);
+    });
+  }
   Reply(peer, message, Incarnation(), std::move(answer));
   return true;
 }

@@ -117,6 +117,7 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   void RemoveCopy(const std::string& space, Incarnation incarnation);
   void NoteDeleted(Incarnation incarnation) EXCLUDES(mutex_);
   bool IsDeleted(Incarnation incarnation) const EXCLUDES(mutex_);
+  bool HasEntries(const std::string& space);
   Result<std::shared_ptr<space::Space>> Make(const std::string& id, v1::SpaceSettings settings);
   void CollectPrimary(CopyRunner& runner, const SpaceState& space, obs::Metrics::Sample& sample);
   void CollectReplicaSide(CopyRunner& runner, const SpaceState& space,

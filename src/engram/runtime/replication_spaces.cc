@@ -65,7 +65,7 @@ void ReplicationImpl::CreateSpaceAsync(const std::string& id, const v1::SpaceSet
         .Suggest("if_not_exists makes this no error")
         .With("space", id);
   };
-  if (registry_->Exists(id)) return done(exists("exists"));
+  if (HasEntries(id)) return done(exists("exists"));
   auto census = std::make_shared<Census>();
   census->settings = settings;
   census->done = std::move(done);
@@ -147,6 +147,10 @@ Result<std::shared_ptr<space::Space>> ReplicationImpl::Make(const std::string& i
                                                             v1::SpaceSettings settings) {
   if (settings.durability() == v1::DURABILITY_UNSPECIFIED && options_.nodes.size() > 1) {
     settings.set_durability(v1::DURABILITY_REPLICATED);
+  }
+  if (registry_->Exists(id)) {  // an empty copy, of a space that is nowhere any more
+    ASSIGN_OR_RETURN(const std::string away, registry_->MoveAway(id));
+    context_.report(id, "empty_copy_moved", "no node had any entry of it; it lies in " + away);
   }
   replication::SpaceRecord record;
   record.epoch = cluster::MakeEpoch(1, options_.me);
