@@ -1,10 +1,10 @@
-// Random walks over Holes, floors, the catch-up verdict and repair: three nodes and a store outside
-// that decides at once. What the verdict says and what becomes of the floors is the code that
-// serves (engram/replication); compaction and repair are played here by the rules of
-// docs/protocol.md. Every third seed is a `local` space: commit is the primary's own end, and a
-// promotion loses what is behind the new primary's log. Checked after every step: each copy that
-// may answer shows at its commit exactly what the whole log shows there; the chain joins; no member
-// is told to begin anew; nothing is cut below a commit outside of a stated loss. At the end,
+// Random walks over Holes, floors, the catch-up verdict and mending: three nodes and a store
+// outside that decides at once. What the verdict says, what becomes of the floors and which fetched
+// range is taken is the code that serves (engram/replication); compaction is played here by the
+// rules of docs/protocol.md. Every third seed is a `local` space: commit is the primary's own end,
+// and a promotion loses what is behind the new primary's log. Checked after every step: each copy
+// that may answer shows at its commit exactly what the whole log shows there; the chain joins; no
+// member is told to begin anew; nothing is cut below a commit outside of a stated loss. At the end,
 // healed, with a new connection after every batch: all reach the end, everything is compacted, and
 // all show the same. For tests; one thread.
 #pragma once
@@ -17,25 +17,24 @@
 #include <vector>
 
 #include "engram/base/prng.h"
+#include "engram/replication/mend.h"
 #include "engram/replication/verdict.h"
 
 namespace engram::cluster::walk {
 
-// Rules of compaction, promotion and repair that this walk itself plays, broken one at a time.
+// Rules of compaction and promotion that this walk itself plays, broken one at a time.
 enum class Break {
   kNone,
-  kTombstoneBeforeOlder,     // a tombstone goes while an older entry of its id is left
-  kPassBelowFloor,           // tombstones go in a pass that does not raise the floor
-  kNewestInLog,              // newest is judged beyond what is on all of the set
-  kLocalCompactsAtCommit,    // … up to commit in a `local` space
-  kHoleSwallowsEpochStart,   // an EpochStart goes
-  kReplicasNotCounted,       // tombstones go without waiting for replicas
-  kLossFromLogEnd,           // a stated loss begins at the log end
-  kReadWhileCatchingUp,      // a copy below its compaction floor answers
-  kForcedSetKept,            // a forced promotion keeps the set
-  kForceWhileCatchingUp,     // … takes a copy below its compaction floor
-  kRepairTakesHoles,         // a repair takes Holes from any copy
-  kRepairEndsBelowOwnFloor,  // … may end inside of the range below the own floor
+  kTombstoneBeforeOlder,    // a tombstone goes while an older entry of its id is left
+  kPassBelowFloor,          // tombstones go in a pass that does not raise the floor
+  kNewestInLog,             // newest is judged beyond what is on all of the set
+  kLocalCompactsAtCommit,   // … up to commit in a `local` space
+  kHoleSwallowsEpochStart,  // an EpochStart goes
+  kReplicasNotCounted,      // tombstones go without waiting for replicas
+  kLossFromLogEnd,          // a stated loss begins at the log end
+  kReadWhileCatchingUp,     // a copy below its compaction floor answers
+  kForcedSetKept,           // a forced promotion keeps the set
+  kForceWhileCatchingUp,    // … takes a copy below its compaction floor
 };
 
 struct CompactionOptions {
@@ -97,7 +96,7 @@ class CompactionWalk {
   void Compact(size_t n, uint64_t from, uint64_t through);
   bool RemoveOld(Log* log, uint64_t from, uint64_t through, uint64_t judged) const;
   uint64_t RemoveTombstones(Log* log, uint64_t from, uint64_t through) const;
-  void Repair(size_t n, size_t from_node, uint64_t from, uint64_t through);
+  void Mend(size_t n, size_t from_node, uint64_t from, uint64_t through);
   bool MayTake(const Node& own, const Node& other, uint64_t from, uint64_t through) const;
   void Drop(Node* node);
 

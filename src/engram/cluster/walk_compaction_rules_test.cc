@@ -300,7 +300,7 @@ void CompactionWalk::Compact(size_t n, uint64_t from, uint64_t through) {
   Note("compact", {n, from, through, judged, own.value()});
 }
 
-// ---- repair ----
+// ---- mending ----
 
 bool CompactionWalk::MayTake(const Node& own, const Node& other, uint64_t from,
                              uint64_t through) const {
@@ -310,20 +310,23 @@ bool CompactionWalk::MayTake(const Node& own, const Node& other, uint64_t from,
   const bool holes = std::any_of(other.log.begin() + static_cast<ptrdiff_t>(from - 1),
                                  other.log.begin() + static_cast<ptrdiff_t>(through),
                                  [](const Item& item) { return item.kind == Kind::kHole; });
-  if (!holes || Is(Break::kRepairTakesHoles)) return true;
-  const replication::Floors& floors = other.floors.floors;
-  return floors.tombstone < Sequence(from) && floors.compaction.sequence <= Sequence(own.commit);
+  const record::History history = HistoryOf(own.log);
+  return replication::WhyNotTaken({history, Sequence(own.commit), own.floors.floors},
+                                  other.floors.floors, {Sequence(from), Sequence(through)}, holes,
+                                  options_.mutant)
+      .empty();
 }
 
 // Range [from, through] of node n is damaged, and fetched from another copy.
-void CompactionWalk::Repair(size_t n, size_t from_node, uint64_t from, uint64_t through) {
+void CompactionWalk::Mend(size_t n, size_t from_node, uint64_t from, uint64_t through) {
   Node& q = nodes_[n];
   const Node& s = nodes_[from_node];
   const uint64_t both = std::min(q.commit, s.commit);
-  through = std::min(through, both);
-  const uint64_t floor = q.floors.floors.tombstone.value();
-  if (from <= floor && !Is(Break::kRepairEndsBelowOwnFloor)) through = std::max(through, floor);
-  if (from > through || through > both || n == from_node || q.role != 0) return;
+  const replication::EntryRange asked =
+      replication::RangeToAsk({Sequence(from), Sequence(std::min(through, both))},
+                              q.floors.floors.tombstone, options_.mutant);
+  through = asked.last.value();
+  if (asked.empty() || through > both || n == from_node || q.role != 0) return;
   if (!Ready(q) || !Ready(s) || !MayTake(q, s, from, through)) return;
   bool holes = false;
   for (size_t i = from - 1; i < through; ++i) {
@@ -331,12 +334,8 @@ void CompactionWalk::Repair(size_t n, size_t from_node, uint64_t from, uint64_t 
     holes = holes || q.log[i].kind == Kind::kHole;
   }
   Tidy(&q.log);
-  replication::Floors& own = q.floors.floors;
-  const replication::Floors& theirs = s.floors.floors;
-  if (holes) {
-    own = {std::max(own.tombstone, theirs.tombstone), std::max(own.compaction, theirs.compaction)};
-  }
-  Note("repair", {n, from_node, from, through});
+  q.floors.floors = replication::FloorsAfter(q.floors.floors, s.floors.floors, holes);
+  Note("mend", {n, from_node, from, through});
 }
 
 }  // namespace engram::cluster::walk

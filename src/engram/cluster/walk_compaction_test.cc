@@ -90,7 +90,7 @@ void CompactionWalk::Act() {
   }
   if (p.commit == 0) return;
   const uint64_t from = 1 + prng_.Below(p.commit);
-  Repair(n, r, from, from + prng_.Below(p.commit - from + 1));
+  Mend(n, r, from, from + prng_.Below(p.commit - from + 1));
 }
 
 void CompactionWalk::Check() {
@@ -177,13 +177,13 @@ TEST(CompactionWalk, DISABLED_Census) {
 
 TEST(CompactionWalk, DISABLED_MutantCensus) {
   for (int i = static_cast<int>(Mutant::kFloorByLogEnd);
-       i <= static_cast<int>(Mutant::kHolesUnchecked); ++i) {
+       i <= static_cast<int>(Mutant::kMendFloorWithoutEpoch); ++i) {
     std::cout << "mutant " << i << "\n"
               << Census<CompactionWalk>(CompactionOptions{.mutant = static_cast<Mutant>(i)}, 0,
                                         20000)
               << std::flush;
   }
-  for (int i = 1; i <= static_cast<int>(Break::kRepairEndsBelowOwnFloor); ++i) {
+  for (int i = 1; i <= static_cast<int>(Break::kForceWhileCatchingUp); ++i) {
     std::cout << "broken " << i << "\n"
               << Census<CompactionWalk>(CompactionOptions{.broken = static_cast<Break>(i)}, 0,
                                         20000)
@@ -227,8 +227,8 @@ INSTANTIATE_TEST_SUITE_P(
                     CompactionOptions{.broken = Break::kReadWhileCatchingUp},
                     CompactionOptions{.broken = Break::kForcedSetKept},
                     CompactionOptions{.broken = Break::kForceWhileCatchingUp},
-                    CompactionOptions{.broken = Break::kRepairTakesHoles},
-                    CompactionOptions{.broken = Break::kRepairEndsBelowOwnFloor}));
+                    CompactionOptions{.mutant = Mutant::kMendTakesHoles},
+                    CompactionOptions{.mutant = Mutant::kMendEndsBelowFloor}));
 
 }  // namespace
 }  // namespace engram::cluster::walk

@@ -47,6 +47,10 @@ enum class Mutant {
   kFloorNotInherited,          // who takes a Hole keeps its tombstone floor
   kCompactionFloorStatedOnce,  // … and its compaction floor, once it has one
   kHolesUnchecked,             // a batch with Holes is taken under any floor
+  // mending
+  kMendTakesHoles,         // a fetched range may have Holes of any copy
+  kMendEndsBelowFloor,     // … may end inside of what this copy's own tombstone floor covers
+  kMendFloorWithoutEpoch,  // … its compaction floor is compared by sequence alone
   // what runs the protocol
   kReplyBeforeCommit,   // the space is told that all of its log is replicated
   kKeepIndex,           // a rewind below what was shown leaves the indexes as they are
