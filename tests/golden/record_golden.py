@@ -27,6 +27,29 @@ def entry(sequence, timestamp, kind, payload, epoch, chain):
     return front + struct.pack("<I", header_crc) + back + bytes(8) + payload, header_crc
 
 
+def batch(records, sent, compression):
+    head = struct.pack("<H16s16sQIQBI5s", 1, NODE, INCARNATION, 2, 1, len(records), compression, 0,
+                       bytes(5))
+    return head[:55] + struct.pack("<I", crc32c(head + sent)) + head[59:] + sent
+
+
+def zstd_run(data, run):
+    """RFC 8878: single segment, one byte of content size; `run` equal bytes end the data."""
+    front = data[:-run]
+    block = lambda last, kind, size: struct.pack("<I", size << 3 | kind << 1 | last)[:3]
+    return (struct.pack("<IBB", 0xFD2FB528, 0x20, len(data)) + block(0, 0, len(front)) + front +
+            block(1, 1, run) + data[-1:])
+
+
+def lz4_run(data, run):
+    """lz4's block format: a match of distance 1 repeats the last literal; 5 literals end it."""
+    def rest(length):  # beyond 15 in the token
+        return bytes([255] * (length // 255) + [length % 255])
+    front, match = data[:len(data) - run + 1], run - 1 - 5
+    return (b"\xff" + rest(len(front) - 15) + front + struct.pack("<H", 1) +
+            rest(match - 4 - 15) + bytes([5 << 4]) + data[-5:])
+
+
 def varint(value):
     out = b""
     while value > 0x7F:
@@ -106,6 +129,13 @@ def main():
     crc = crc32c(head + records)
     head = head[:55] + struct.pack("<I", crc) + head[59:]
     write("batch", "batch from 2: entry_second, hole; uncompressed", head + records)
+    run = 150
+    text = entry(2, T, 1, b"an episod" + b"e" * run, 1, 0)[0]
+    write("batch_text", "batch of one entry, which ends with 150 times 'e'", batch(text, text, 0))
+    write("batch_zstd", "the same: a zstd frame of a raw block and a run",
+          batch(text, zstd_run(text, run), 1))
+    write("batch_lz4", "the same: an lz4 block of literals, one match, 5 literals",
+          batch(text, lz4_run(text, run), 2))
 
     body = (INCARNATION + struct.pack("<QBQQQ", 5, 1, 40, 3, 41) + b"\x01" +
             struct.pack("<QQQQI", 1, 4096, 3, 42, 0xCAFEF00D) +

@@ -99,9 +99,13 @@ std::string EncodeBatch(const BatchHeader& header, ByteView sent) {
   StoreLe<uint64_t>(p + batch_offset::kSize, header.size);
   p[batch_offset::kCompression] = static_cast<char>(header.compression);
   out.append(sent);
-  const uint32_t crc = BatchCrc(out);
-  StoreLe<uint32_t>(out.data() + batch_offset::kCrc, crc);
+  SealBatch(&out);
   return out;
+}
+
+void SealBatch(std::string* batch) {
+  const uint32_t crc = BatchCrc(*batch);
+  StoreLe<uint32_t>(batch->data() + batch_offset::kCrc, crc);
 }
 
 Result<BatchHeader> DecodeBatchHeader(ByteView bytes, uint64_t credit) {

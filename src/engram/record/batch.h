@@ -46,6 +46,8 @@ struct BatchHeader {
 // Header and records, ready to be sent. `sent` is what follows the header: the records, compressed
 // as the header says.
 std::string EncodeBatch(const BatchHeader& header, ByteView sent);
+// Writes the CRC of a batch whose other bytes are in place.
+void SealBatch(std::string* batch);
 
 // Checks version, zero bytes, compression, count, size (at most `credit` bytes) and the CRC over
 // header and records. Reasons: TRUNCATED_BATCH, UNSUPPORTED_VERSION, EMPTY_BATCH,
