@@ -1,10 +1,33 @@
 #include "engram/rpc/delivery.h"
 
+#include "engram/record/compress.h"
 #include "engram/rpc/frame.h"
 
 namespace engram::rpc {
 
 using runtime::Lane;
+
+namespace {
+
+// A compressed batch becomes the batch that the other node read from its log. One that was damaged
+// on its way, or is no batch, stays as it is, and its space refuses it; a length that is not true
+// is no accident.
+Status Expand(runtime::SpaceMessage* message) {
+  auto* entries = std::get_if<replication::Entries>(&message->message.body);
+  if (entries == nullptr || entries->batch == nullptr ||
+      record::CompressionOf(*entries->batch) == record::Compression::kNone) {
+    return OkStatus();
+  }
+  Result<std::string> batch = record::ExpandBatch(*entries->batch, kBatchBytesMax);
+  if (batch.ok()) {
+    entries->batch = std::make_shared<const std::string>(*std::move(batch));
+  } else if (batch.status().reason() == Reason::INVALID_BATCH_SIZE) {
+    return batch.status();
+  }
+  return OkStatus();
+}
+
+}  // namespace
 
 Delivery::Delivery(size_t peer, runtime::TransportListener& listener, size_t lane_bytes)
     : peer_(peer), listener_(listener), lane_bytes_(lane_bytes) {
@@ -152,6 +175,7 @@ Status Delivery::TellMessages(Lane lane, internal::v1::StreamMessage* message) {
   for (internal::v1::SpaceMessage& space : *message->mutable_spaces()) {
     Result<runtime::SpaceMessage> decoded = Decode(std::move(space));
     if (!decoded.ok()) return decoded.status();
+    RETURN_IF_ERROR(Expand(&*decoded));
     if (Interrupted()) return OkStatus();
     listener_.OnMessage(peer_, lane, std::move(*decoded));
   }

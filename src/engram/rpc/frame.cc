@@ -21,11 +21,6 @@ void AppendFieldHead(int field, size_t length, std::string* out) {
   out->append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(end - bytes));
 }
 
-std::shared_ptr<const std::string> BatchOf(const runtime::SpaceMessage& message) {
-  const auto* entries = std::get_if<replication::Entries>(&message.message.body);
-  return entries == nullptr ? nullptr : entries->batch;
-}
-
 // A slice of bytes that live as long as `owner`.
 grpc::Slice Borrow(const std::shared_ptr<const std::string>& owner) {
   auto* held = new std::shared_ptr<const std::string>(owner);
@@ -36,11 +31,16 @@ grpc::Slice Borrow(const std::shared_ptr<const std::string>& owner) {
 
 }  // namespace
 
-Parcel MakeParcel(const runtime::SpaceMessage& message) {
+std::shared_ptr<const std::string> BatchOf(const runtime::SpaceMessage& message) {
+  const auto* entries = std::get_if<replication::Entries>(&message.message.body);
+  return entries == nullptr ? nullptr : entries->batch;
+}
+
+Parcel MakeParcel(const runtime::SpaceMessage& message, std::shared_ptr<const std::string> batch) {
   thread_local pb::SpaceMessage body;
   body.Clear();
   Encode(message, &body);
-  Parcel parcel{{}, BatchOf(message)};
+  Parcel parcel{{}, std::move(batch)};
   std::string batch_head;
   if (parcel.batch != nullptr)
     AppendFieldHead(pb::SpaceMessage::kBatchFieldNumber, parcel.batch->size(), &batch_head);

@@ -22,7 +22,13 @@ struct Parcel {
   size_t bytes() const { return head.size() + (batch == nullptr ? 0 : batch->size()); }
 };
 
-Parcel MakeParcel(const runtime::SpaceMessage& message);
+// The batch of Entries; null: none.
+std::shared_ptr<const std::string> BatchOf(const runtime::SpaceMessage& message);
+// With these bytes for the message's batch.
+Parcel MakeParcel(const runtime::SpaceMessage& message, std::shared_ptr<const std::string> batch);
+inline Parcel MakeParcel(const runtime::SpaceMessage& message) {
+  return MakeParcel(message, BatchOf(message));
+}
 grpc::ByteBuffer FrameOf(std::span<const Parcel> parcels);
 grpc::ByteBuffer FrameOf(const pb::StreamMessage& message);
 // INVALID_REQUEST unless the bytes are a StreamMessage. Takes the buffer.

@@ -32,7 +32,7 @@ LocalNode LocalOf(const GrpcTransportOptions& options) {
   return {options.cluster,      options.nodes,        options.me,
           options.id,           options.incarnation,  options.entropy->Next(),
           options.protocol_min, options.protocol_max, options.program_version,
-          options.advertise};
+          options.advertise,    options.readable};
 }
 
 // Both libraries write to stderr what we say in our own log, or what anybody can make them write.
@@ -89,6 +89,16 @@ class GrpcTransport : public runtime::Transport, private WireEvents {
   runtime::PeerState peer(size_t place) const override {
     if (place >= sessions_.size() || sessions_[place] == nullptr) return {};
     return sessions_[place]->state();
+  }
+  runtime::TransportCounts counts() const override {
+    runtime::TransportCounts sum;
+    for (const auto& session : sessions_) {
+      if (session == nullptr) continue;
+      const runtime::TransportCounts one = session->counts();
+      sum.batch_bytes_raw += one.batch_bytes_raw;
+      sum.batch_bytes_sent += one.batch_bytes_sent;
+    }
+    return sum;
   }
   void Stop() override;
 

@@ -14,6 +14,7 @@
 #include "engram/base/ids.h"
 #include "engram/env/clock.h"
 #include "engram/env/entropy.h"
+#include "engram/record/compress.h"
 #include "engram/runtime/replication_calls.h"
 #include "engram/runtime/transport.h"
 
@@ -38,6 +39,8 @@ struct GrpcTransportOptions {
   // After the first, second … failure in a row; each up to a quarter shorter or longer.
   std::array<Duration, 4> back_off = {std::chrono::milliseconds(100), std::chrono::seconds(1),
                                       std::chrono::seconds(10), std::chrono::seconds(60)};
+  record::CompressionChoice compression;  // of what is sent, as far as the other side can read it
+  record::CompressionSet readable = record::kEveryCompression;
   size_t stream_bytes = 64u << 20;   // queued for one peer: bulk all of it, live a quarter
   size_t message_bytes = 24u << 20;  // one message of a space with its batch
 

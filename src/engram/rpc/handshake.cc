@@ -98,6 +98,23 @@ Status BadIdentity() {
       .Expected("node id and incarnation of 16 bytes each");
 }
 
+// Those that this version does not know are nothing to it.
+template <class List>
+record::CompressionSet TakeSet(const List& list) {
+  record::CompressionSet set = record::Only(record::Compression::kNone);
+  for (const int one : list) {
+    if (one >= 0 && one <= static_cast<int>(record::Compression::kLz4)) set |= 1u << one;
+  }
+  return set;
+}
+
+template <class Message>
+void FillSet(record::CompressionSet set, Message* out) {
+  for (const pb::BatchCompression one : {pb::BATCH_COMPRESSION_ZSTD, pb::BATCH_COMPRESSION_LZ4}) {
+    if ((set & (1u << one)) != 0) out->add_compressions(one);
+  }
+}
+
 Result<runtime::PeerIdentity> IdentityOf(const pb::NodeHello& node, uint32_t protocol_version) {
   runtime::PeerIdentity identity;
   if (!TakeId(node.node_id(), &identity.id) || !TakeId(node.incarnation(), &identity.incarnation) ||
@@ -154,6 +171,7 @@ pb::Hello MakeHello(const LocalNode& local, size_t to, runtime::Lane lane, uint6
   hello.set_protocol_max(local.protocol_max);
   hello.set_lane(lane == runtime::Lane::kLive ? pb::LANE_LIVE : pb::LANE_BULK);
   hello.set_nonce(nonce);
+  FillSet(local.readable, &hello);
   return hello;
 }
 
@@ -161,6 +179,7 @@ pb::HelloReply MakeReply(const LocalNode& local, uint32_t protocol_version) {
   pb::HelloReply reply;
   Describe(local, reply.mutable_node());
   reply.set_protocol_version(protocol_version);
+  FillSet(local.readable, &reply);
   return reply;
 }
 
@@ -192,6 +211,7 @@ Result<Guest> CheckHello(const LocalNode& local, const pb::Hello& hello) {
     return NoCommonVersion(local.protocol_min, local.protocol_max, hello.protocol_min(),
                            hello.protocol_max());
   ASSIGN_OR_RETURN(guest.identity, IdentityOf(hello.node(), version));
+  guest.identity.compressions = TakeSet(hello.compressions());
   if (hello.lane() != pb::LANE_LIVE && hello.lane() != pb::LANE_BULK)
     return Status(Reason::INVALID_REQUEST, "A handshake for a lane that is not known.")
         .Expected("LANE_LIVE or LANE_BULK");
@@ -211,7 +231,9 @@ Result<runtime::PeerIdentity> CheckReply(const LocalNode& local, size_t to,
   const uint32_t version = reply.protocol_version();
   if (version < local.protocol_min || version > local.protocol_max)
     return NoCommonVersion(local.protocol_min, local.protocol_max, version, version);
-  return IdentityOf(reply.node(), version);
+  ASSIGN_OR_RETURN(runtime::PeerIdentity identity, IdentityOf(reply.node(), version));
+  identity.compressions = TakeSet(reply.compressions());
+  return identity;
 }
 
 }  // namespace engram::rpc

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engram/internal/v1/replication.pb.h"
+#include "engram/record/compress.h"
 #include "engram/rpc/codec.h"
 #include "engram/runtime/transport.h"
 
@@ -20,6 +21,7 @@ struct LocalNode {
   uint32_t protocol_min = 1, protocol_max = 1;
   std::string program_version;
   std::string advertise;  // address that others dial
+  record::CompressionSet readable = record::kEveryCompression;
 
   const std::string& name() const { return nodes[me].name; }
 };

@@ -49,6 +49,35 @@ TEST(HandshakeTest, AGoodHelloSaysWho) {
   EXPECT_EQ(guest->nonce, 7u);
 }
 
+TEST(HandshakeTest, BothSayWhichCompressionsTheyRead) {
+  LocalNode one = NodeAt(0), two = NodeAt(1);
+  two.readable = Only(record::Compression::kNone) | Only(record::Compression::kLz4);
+  const auto guest = CheckHello(two, MakeHello(one, 1, runtime::Lane::kLive, 7));
+  ASSERT_TRUE(guest.ok());
+  EXPECT_EQ(guest->identity.compressions, record::kEveryCompression);
+  const auto identity = CheckReply(one, 1, MakeReply(two, 1));
+  ASSERT_TRUE(identity.ok());
+  EXPECT_EQ(identity->compressions, two.readable);
+}
+
+TEST(HandshakeTest, CompressionsHaveGoldenBytes) {
+  pb::Hello hello;
+  hello.add_compressions(pb::BATCH_COMPRESSION_ZSTD);
+  hello.add_compressions(pb::BATCH_COMPRESSION_LZ4);
+  EXPECT_EQ(hello.SerializeAsString(), "\x3a\x02\x01\x02");
+  pb::HelloReply reply;
+  reply.add_compressions(pb::BATCH_COMPRESSION_LZ4);
+  EXPECT_EQ(reply.SerializeAsString(), "\x1a\x01\x02");
+}
+
+TEST(HandshakeTest, WhoSaysNothingReadsNoCompression) {
+  pb::Hello hello = MakeHello(NodeAt(0), 1, runtime::Lane::kLive, 7);
+  hello.clear_compressions();  // a version before
+  const auto guest = CheckHello(NodeAt(1), hello);
+  ASSERT_TRUE(guest.ok());
+  EXPECT_EQ(guest->identity.compressions, Only(record::Compression::kNone));
+}
+
 TEST(HandshakeTest, EveryRefusalSaysWhy) {
   ExpectRefusal(Judge([](auto* h) { h->mutable_node()->set_cluster("other"); }),
                 Reason::CONFIGURATION, "of the cluster 'other'");

@@ -11,8 +11,9 @@ constexpr size_t kFrameBytes = 1 << 20;
 
 }  // namespace
 
-void Link::Attach(const WirePtr& wire) {
+void Link::Attach(const WirePtr& wire, record::CompressionSet readable) {
   MutexLock lock(mutex_);
+  readable_ = readable;
   wire_ = wire;
   began_ = options_.clock->Now();
 }
@@ -25,6 +26,15 @@ void Link::Detach() {
   busy_ = refused_ = false;
 }
 
+std::shared_ptr<const std::string> Link::Shrink(
+    const std::shared_ptr<const std::string>& batch) const {
+  if (batch == nullptr || record::CompressionOf(*batch) != record::Compression::kNone) return batch;
+  std::optional<std::string> smaller =
+      record::CompressBatch(*batch, record::Choose(options_.compression, readable_, *batch));
+  if (!smaller.has_value()) return batch;
+  return std::make_shared<const std::string>(*std::move(smaller));
+}
+
 bool Link::Send(const runtime::SpaceMessage& message) {
   {
     MutexLock lock(mutex_);
@@ -34,7 +44,8 @@ bool Link::Send(const runtime::SpaceMessage& message) {
       return false;
     }
   }
-  Parcel parcel = MakeParcel(message);
+  const std::shared_ptr<const std::string> batch = BatchOf(message);
+  Parcel parcel = MakeParcel(message, Shrink(batch));
   const size_t size = parcel.bytes();
   if (size > options_.message_bytes) {
     obs::Log(obs::Level::kError, "replication_message_too_large",
@@ -48,6 +59,10 @@ bool Link::Send(const runtime::SpaceMessage& message) {
     return false;
   }
   bytes_ += size;
+  if (batch != nullptr) {
+    bytes_raw_ += batch->size();
+    bytes_sent_ += parcel.batch->size();
+  }
   queue_.push_back(std::move(parcel));
   if (!busy_) Pump();
   return true;

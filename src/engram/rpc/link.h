@@ -1,16 +1,19 @@
 // What goes to one peer on one lane: a queue bounded by bytes, and the wire that takes it, one
 // frame at a time. Messages that wait for the wire share the next frame, up to 1 MiB; so a busy
-// lane sends few big frames, and an idle one sends at once.
+// lane sends few big frames, and an idle one sends at once. Batches are compressed as configured,
+// as far as the other side can read it, on the thread that sends.
 //
 // Thread-safe. Never blocks.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 
 #include "engram/base/instant.h"
 #include "engram/base/thread_annotations.h"
 #include "engram/env/clock.h"
+#include "engram/record/compress.h"
 #include "engram/rpc/frame.h"
 #include "engram/rpc/wire.h"
 
@@ -20,6 +23,7 @@ struct LinkOptions {
   size_t queue_bytes = 0;    // refused beyond; a single message always finds room in an empty queue
   size_t message_bytes = 0;  // dropped beyond: the other side would break the connection
   env::Clock* clock = nullptr;
+  record::CompressionChoice compression = {};
 };
 
 class Link {
@@ -28,7 +32,9 @@ class Link {
   Link(const LinkOptions& options, std::function<void()> writable)
       : options_(options), writable_(std::move(writable)) {}
 
-  void Attach(const WirePtr& wire);
+  // `readable`: compressions that the other side can read.
+  void Attach(const WirePtr& wire,
+              record::CompressionSet readable = record::Only(record::Compression::kNone));
   void Detach();  // drops what waits
 
   bool Send(const runtime::SpaceMessage& message);
@@ -37,13 +43,18 @@ class Link {
   void Heartbeat(Instant now, Duration every);
   // The wire has not taken a frame for longer than `limit`, and a second for each MiB of it.
   bool Stuck(Instant now, Duration limit) const;
+  // Batches so far, as they came and as they went into the queue.
+  runtime::TransportCounts counts() const { return {bytes_raw_, bytes_sent_}; }
 
  private:
+  std::shared_ptr<const std::string> Shrink(const std::shared_ptr<const std::string>& batch) const;
   void Pump() REQUIRES(mutex_);
   void Write(grpc::ByteBuffer frame, size_t bytes) REQUIRES(mutex_);
 
   const LinkOptions options_;
   const std::function<void()> writable_;
+  std::atomic<record::CompressionSet> readable_{record::Only(record::Compression::kNone)};
+  std::atomic<uint64_t> bytes_raw_{0}, bytes_sent_{0};
   mutable Mutex mutex_;
   WirePtr wire_ GUARDED_BY(mutex_);
   std::deque<Parcel> queue_ GUARDED_BY(mutex_);

@@ -33,10 +33,10 @@ Session::Session(size_t place, const SessionContext& context, runtime::Transport
       next_try_(context.options.clock->Now()) {
   for (size_t i = 0; i < links_.size(); ++i) {
     const size_t share = LaneAt(i) == Lane::kLive ? 4 : 1;
-    links_[i] =
-        std::make_unique<Link>(LinkOptions{context.options.stream_bytes / share,
-                                           context.options.message_bytes, context.options.clock},
-                               [this, i] { delivery_.Writable(LaneAt(i)); });
+    links_[i] = std::make_unique<Link>(
+        LinkOptions{context.options.stream_bytes / share, context.options.message_bytes,
+                    context.options.clock, context.options.compression},
+        [this, i] { delivery_.Writable(LaneAt(i)); });
   }
   state_.why = TimedOut("The node " + name() + " was not reached yet.");
 }
@@ -44,6 +44,12 @@ Session::Session(size_t place, const SessionContext& context, runtime::Transport
 void Session::OnFrame(const WirePtr& wire, grpc::ByteBuffer frame) {
   heard_[static_cast<int>(wire->lane)] = context_.options.clock->Now().ns;
   delivery_.Push(wire, std::move(frame));
+}
+
+runtime::TransportCounts Session::counts() const {
+  const runtime::TransportCounts live = links_[0]->counts(), bulk = links_[1]->counts();
+  return {live.batch_bytes_raw + bulk.batch_bytes_raw,
+          live.batch_bytes_sent + bulk.batch_bytes_sent};
 }
 
 runtime::PeerState Session::state() const {
@@ -172,7 +178,7 @@ void Session::GoUpIfDone(Instant now) {
   for (size_t i = 0; i < shakes_.size(); ++i) {
     heard_[i] = now.ns;
     shakes_[i].wire->session = this;
-    links_[i]->Attach(shakes_[i].wire);
+    links_[i]->Attach(shakes_[i].wire, identity.compressions);
   }
   // Who hears of it may send at once, on another thread.
   delivery_.Up(identity, {shakes_[0].wire, shakes_[1].wire});

@@ -43,6 +43,7 @@ class Session {
   void OnFrame(const WirePtr& wire, grpc::ByteBuffer frame);
   void OnWritten(const WirePtr& wire) { link(wire->lane).OnWritten(wire); }
   runtime::PeerState state() const;
+  runtime::TransportCounts counts() const;
   const std::string& name() const { return context_.local.nodes[place_].name; }
 
   // ---- control thread ----

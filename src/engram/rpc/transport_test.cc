@@ -206,6 +206,59 @@ TEST(TransportTest, AfterThreeFailuresTheCircuitIsOpen) {
   EXPECT_GT(state.next_try - env::SystemClock().Now(), 30min);
 }
 
+// A batch of text that shrinks; its records are none, which no transport looks at.
+std::shared_ptr<const std::string> TextBatch() {
+  std::string records;
+  for (int i = 0; i < 500; ++i) records += "Anna takes train " + std::to_string(i) + " to Munich. ";
+  record::BatchHeader header;
+  header.start = Sequence(1);
+  header.count = 1;
+  header.size = records.size();
+  return std::make_shared<const std::string>(record::EncodeBatch(header, records));
+}
+
+struct Carried {
+  std::string batch;                // as the receiver got it
+  runtime::TransportCounts counts;  // of the sender
+};
+Carried Carry(const char* compression, record::CompressionSet readable) {
+  Cluster cluster(2);
+  GrpcTransportOptions from = cluster.Options(0), to = cluster.Options(1);
+  from.compression = *record::CompressionFrom(compression);
+  to.readable = readable;
+  cluster.Start(0, from);
+  cluster.Start(1, to);
+  Recorder& recorder = *cluster.recorders[1];
+  EXPECT_TRUE(cluster.AwaitUp(0, 1) && cluster.AwaitUp(1, 1));
+  EXPECT_TRUE(cluster.transports[0]->Send(1, Lane::kBulk, WithBatch(1, TextBatch())));
+  EXPECT_TRUE(recorder.Await([&] { return recorder.got.size() == 1; }));
+  Carried carried;
+  carried.counts = cluster.transports[0]->counts();
+  recorder.Note([&] {
+    carried.batch = *std::get<replication::Entries>(recorder.got[0].message.message.body).batch;
+  });
+  return carried;
+}
+
+TEST(TransportTest, BatchesAreCompressedOnTheirWay) {
+  for (const char* compression : {"zstd", "lz4", "auto"}) {
+    const Carried carried = Carry(compression, record::kEveryCompression);
+    EXPECT_EQ(carried.batch, *TextBatch());
+    EXPECT_EQ(carried.counts.batch_bytes_raw, TextBatch()->size());
+    EXPECT_LT(carried.counts.batch_bytes_sent, TextBatch()->size() / 3) << compression;
+  }
+}
+
+TEST(TransportTest, NothingIsCompressedForWhoCannotReadIt) {
+  for (const auto& [compression, readable] : {std::pair("zstd", Only(record::Compression::kLz4)),
+                                              std::pair("auto", Only(record::Compression::kNone)),
+                                              std::pair("none", record::kEveryCompression)}) {
+    const Carried carried = Carry(compression, readable);
+    EXPECT_EQ(carried.batch, *TextBatch());
+    EXPECT_EQ(carried.counts.batch_bytes_sent, TextBatch()->size()) << compression;
+  }
+}
+
 TEST(TransportTest, AnIdleConnectionIsHeardOf) {
   Cluster cluster(2);
   for (size_t i = 0; i < 2; ++i) {

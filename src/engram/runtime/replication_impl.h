@@ -119,6 +119,7 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   bool IsDeleted(Incarnation incarnation) const EXCLUDES(mutex_);
   bool HasEntries(const std::string& space);
   Result<std::shared_ptr<space::Space>> Make(const std::string& id, v1::SpaceSettings settings);
+  void CollectConnections(obs::Metrics::Sample& sample);
   void CollectPrimary(CopyRunner& runner, const SpaceState& space, obs::Metrics::Sample& sample);
   void CollectReplicaSide(CopyRunner& runner, const SpaceState& space,
                           obs::Metrics::Sample& sample);

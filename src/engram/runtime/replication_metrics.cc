@@ -51,12 +51,20 @@ void ReplicationImpl::CollectReplicaSide(CopyRunner& runner, const SpaceState& s
   sample.Set(Metric::kReplicationConnected, labels, state.connected ? 1 : 0);
 }
 
-void ReplicationImpl::Collect(obs::Metrics::Sample& sample) {
+void ReplicationImpl::CollectConnections(obs::Metrics::Sample& sample) {
   double connections = 0;
-  for (size_t peer = 0; peer < options_.nodes.size(); ++peer) {
-    if (peer != options_.me && transport_->peer(peer).connected) connections += kLanes;
+  for (size_t place = 0; place < options_.nodes.size(); ++place) {
+    if (place == options_.me) continue;
+    if (transport_->peer(place).connected) connections += kLanes;
   }
   sample.Set(Metric::kReplicationConnections, connections);
+  const TransportCounts counts = transport_->counts();
+  sample.Set(Metric::kReplicationBatchRawBytes, static_cast<double>(counts.batch_bytes_raw));
+  sample.Set(Metric::kReplicationBatchSentBytes, static_cast<double>(counts.batch_bytes_sent));
+}
+
+void ReplicationImpl::Collect(obs::Metrics::Sample& sample) {
+  CollectConnections(sample);
   for (const auto& runner : Runners()) {
     if (!runner->bound()) continue;
     const SpaceState space = runner->Describe();

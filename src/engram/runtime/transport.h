@@ -26,6 +26,7 @@ struct PeerIdentity {
   Incarnation incarnation;
   uint32_t protocol_version = 1;
   std::string program_version;
+  uint32_t compressions = 1;  // that it can read: bit n for compression n of record/batch.h
 };
 
 struct SpaceMessage {
@@ -53,6 +54,11 @@ struct PeerState {
   int failures_in_a_row = 0;
 };
 
+// Batches sent so far, to all peers: as they stand in the log, and as they went out.
+struct TransportCounts {
+  uint64_t batch_bytes_raw = 0, batch_bytes_sent = 0;
+};
+
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -61,6 +67,7 @@ class Transport {
   // False: not connected, or too much is queued on the lane (OnWritable follows). Never blocks.
   virtual bool Send(size_t peer, Lane lane, SpaceMessage message) = 0;
   virtual PeerState peer(size_t place) const = 0;
+  virtual TransportCounts counts() const { return {}; }
   // No call of the listener begins after this.
   virtual void Stop() = 0;
 };

@@ -171,7 +171,7 @@ TEST(StaticOptionsTest, ReplicationNeedsOtherNodes) {
   EXPECT_THAT(WhyNot("[space_defaults]\ndurability = \"replicated\"\n"),
               HasSubstr("needs a second node"));
   EXPECT_THAT(WhyNot(Pair() + "[space_defaults]\nmin_in_sync = 3\n"), HasSubstr("2 nodes"));
-  EXPECT_THAT(WhyNot("[replication]\ncompression = \"zstd\"\n"), HasSubstr("'zstd'"));
+  EXPECT_THAT(WhyNot("[replication]\ncompression = \"gzip\"\n"), HasSubstr("'gzip'"));
   EXPECT_THAT(WhyNot("[replication]\nbackoff = [\"1s\", \"1ms\"]\n"),
               HasSubstr("replication.backoff"));
   EXPECT_THAT(WhyNot("[replication]\nlag_alert = \"9s\"\n"), HasSubstr("lag_degraded"));

@@ -21,6 +21,7 @@ rpc::GrpcTransportOptions TransportOptions(const Options& options) {
   to.program_version = kVersion;
   to.connect_timeout = from.connect_timeout;
   to.io_timeout = from.io_timeout;
+  to.compression = record::CompressionFrom(from.compression).value();
   to.keepalive = from.keepalive;
   to.heartbeat = from.heartbeat;
   std::copy(from.backoff.begin(), from.backoff.end(), to.back_off.begin());
