@@ -24,6 +24,8 @@ inline constexpr size_t kRecordBytesMax = 256u << 10;  // of an EpochStart in an
 // Without the batch of Entries, which frame.h sends where it lies. Of a longer history or longer
 // list of losses the newest rows are sent; longer texts are cut.
 void Encode(const runtime::SpaceMessage& message, pb::SpaceMessage* out);
+// A message of a kind that only newer versions know: to be passed over, as they expect.
+bool OnlyNewerKnow(const pb::SpaceMessage& in);
 // Takes the batch out of `in`.
 Result<runtime::SpaceMessage> Decode(pb::SpaceMessage&& in);
 

@@ -1,4 +1,6 @@
 // Protobuf to values, with every check of form.
+#include <google/protobuf/unknown_field_set.h>
+
 #include "engram/rpc/codec.h"
 
 namespace engram::rpc {
@@ -70,9 +72,11 @@ Status Take(pb::SpaceMessage& in, replication::Entries* entries) {
 }
 
 Status Take(const pb::Refused& in, replication::Refused* refused) {
-  if (in.why() < pb::Refused::STALE_EPOCH || in.why() > pb::Refused::BAD_EPOCH)
-    return Malformed("an unknown refusal");
-  refused->why = static_cast<replication::Refused::Why>(in.why() - 1);
+  if (in.why() < pb::Refused::STALE_EPOCH) return Malformed("a refusal without a cause");
+  // A cause that only newer versions know: its text says it; nothing here can act on it.
+  refused->why = in.why() > pb::Refused::BAD_EPOCH
+                     ? replication::Refused::Why::kBroken
+                     : static_cast<replication::Refused::Why>(in.why() - 1);
   refused->promised = Epoch(in.promised());
   if (in.text().size() > kTextBytesMax) return OverLimit("a text", in.text().size(), kTextBytesMax);
   refused->text = in.text();
@@ -178,6 +182,11 @@ Status TakeBody(pb::SpaceMessage& in, replication::Body* body) {
 }
 
 }  // namespace
+
+bool OnlyNewerKnow(const pb::SpaceMessage& in) {
+  return in.body_case() == pb::SpaceMessage::BODY_NOT_SET &&
+         !in.GetReflection()->GetUnknownFields(in).empty();
+}
 
 Result<runtime::SpaceMessage> Decode(pb::SpaceMessage&& in) {
   const bool of_node = in.has_deleted() || in.has_page();  // of no one space

@@ -173,6 +173,7 @@ void Delivery::TellFrame(Lane lane, const WirePtr& wire, grpc::ByteBuffer frame)
 
 Status Delivery::TellMessages(Lane lane, internal::v1::StreamMessage* message) {
   for (internal::v1::SpaceMessage& space : *message->mutable_spaces()) {
+    if (OnlyNewerKnow(space)) continue;
     Result<runtime::SpaceMessage> decoded = Decode(std::move(space));
     if (!decoded.ok()) return decoded.status();
     RETURN_IF_ERROR(Expand(&*decoded));
