@@ -32,13 +32,15 @@ struct GrpcTransportOptions {
   uint32_t protocol_min = 1, protocol_max = 1;
 
   Duration connect_timeout = std::chrono::seconds(5);  // dialling and both handshakes
-  Duration io_timeout = std::chrono::seconds(10);      // nothing heard, or a frame not taken
+  Duration read_timeout = std::chrono::seconds(10);    // nothing heard
+  Duration write_timeout = std::chrono::seconds(10);   // a frame not taken
   Duration keepalive = std::chrono::seconds(10);       // of TCP connections, by HTTP/2 pings
   Duration heartbeat = std::chrono::milliseconds(500);
   Duration stable_after = std::chrono::seconds(10);  // up for so long: earlier failures are over
   // After the first, second … failure in a row; each up to a quarter shorter or longer.
   std::array<Duration, 4> back_off = {std::chrono::milliseconds(100), std::chrono::seconds(1),
                                       std::chrono::seconds(10), std::chrono::seconds(60)};
+  int failures_max = 3;                   // in a row; then the circuit is open
   record::CompressionChoice compression;  // of what is sent, as far as the other side can read it
   record::CompressionSet readable = record::kEveryCompression;
   size_t stream_bytes = 64u << 20;   // queued for one peer: bulk all of it, live a quarter

@@ -11,7 +11,6 @@ using runtime::Lane;
 namespace {
 
 constexpr size_t kInboxBytes = 4u << 20;  // of a lane, before it is no longer read
-constexpr int kCircuitFailures = 3;
 
 Lane LaneAt(size_t index) {
   return index == 0 ? Lane::kLive : Lane::kBulk;
@@ -200,13 +199,14 @@ Instant Session::MindUp(Instant now) {
 // A lane that we do not read, because the listener is behind, is silent by our own doing. One lane
 // alone may be silent for longer, while a big message is on its way.
 Status Session::WhyBroken(Instant now) const {
-  const Duration limit = context_.options.io_timeout;
+  const Duration limit = context_.options.read_timeout;
   const bool paused = delivery_.paused(Lane::kLive) || delivery_.paused(Lane::kBulk);
   const Duration live = now - Instant{heard_[0]}, bulk = now - Instant{heard_[1]};
   if (!paused && (std::min(live, bulk) > limit || std::max(live, bulk) > 3 * limit))
     return TimedOut("Nothing was heard of " + name() + " for too long.");
   for (const auto& link : links_) {
-    if (link->Stuck(now, limit)) return TimedOut("The node " + name() + " takes no messages.");
+    if (link->Stuck(now, context_.options.write_timeout))
+      return TimedOut("The node " + name() + " takes no messages.");
   }
   return OkStatus();
 }
@@ -243,7 +243,7 @@ void Session::Wait(const Status& why, Instant now, bool logged) {
   ++failures_;
   next_try_ = now + (knocked_ ? context_.options.back_off[0] : BackOff());
   knocked_ = false;
-  const bool loud = !logged && (failures_ == 1 || failures_ == kCircuitFailures);
+  const bool loud = !logged && failures_ == 1;
   obs::LogStatus(loud ? obs::Level::kWarn : obs::Level::kDebug, "replication_not_connected", why,
                  {{"peer", name()}, {"failures", failures_}});
   Publish(why);
@@ -273,14 +273,31 @@ void Session::NoteRefused(const Status& why, Instant now) {
   if (stage_ == Stage::kWaiting && !dials()) Wait(why, now);
 }
 
+// Said once when it opens, and once when the peer is up again.
+void Session::MindCircuit(const Status& why) {
+  const bool open = stage_ != Stage::kUp && failures_ >= context_.options.failures_max;
+  if (open && !circuit_open_) {
+    obs::LogStatus(obs::Level::kWarn, "replication_circuit_open", why,
+                   {{"peer", name()}, {"failures", failures_}});
+  } else if (stage_ == Stage::kUp && circuit_open_) {
+    obs::Log(obs::Level::kInfo, "replication_circuit_closed",
+             {{"peer", name()}, {"failures", failures_}});
+  }
+  MutexLock lock(mutex_);
+  if (open && !circuit_open_) ++state_.circuit_openings;
+  if (open || stage_ == Stage::kUp) circuit_open_ = open;
+  state_.circuit_open = circuit_open_;
+}
+
 void Session::Publish(const Status& why) {
+  MindCircuit(why);
   MutexLock lock(mutex_);
   state_.connected = stage_ == Stage::kUp;
   state_.identity = identity();
   state_.next_try = next_try_;
   state_.failures_in_a_row = state_.connected ? 0 : failures_;
   state_.why = why;
-  if (!why.ok() && failures_ >= kCircuitFailures) {
+  if (!why.ok() && circuit_open_) {
     state_.why = why.Annotate("circuit open, " + std::to_string(failures_) + " failures in a row");
   }
 }

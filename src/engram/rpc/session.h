@@ -3,7 +3,8 @@
 // the other knocks (a short GetStatus) to end the dialler's waiting.
 //
 // Invariants: two wires of one connection have one nonce and one incarnation; the peer is up
-// exactly while both lanes have shaken hands; whatever breaks one lane takes down both.
+// exactly while both lanes have shaken hands; whatever breaks one lane takes down both; the circuit
+// is open from the third failure in a row until the peer is up again, and both are said once.
 //
 // All of it runs on the transport's control thread, but Send, OnFrame, OnWritten and state.
 #pragma once
@@ -86,6 +87,7 @@ class Session {
   Status WhyBroken(Instant now) const;
   Duration BackOff();
   void Publish(const Status& why);
+  void MindCircuit(const Status& why);
 
   const size_t place_;
   const SessionContext& context_;
@@ -101,6 +103,7 @@ class Session {
   Instant began_;  // this stage
   Instant next_try_;
   int failures_ = 0;
+  bool circuit_open_ = false;
   bool knocking_ = false;  // by this node
   bool knocked_ = false;   // by the peer, while the last try was under way
 

@@ -204,6 +204,13 @@ TEST(TransportTest, AfterThreeFailuresTheCircuitIsOpen) {
   EXPECT_EQ(state.why.reason(), Reason::CONNECTION_TIMEOUT);
   EXPECT_THAT(state.why.message(), HasSubstr("circuit open, 3 failures in a row"));
   EXPECT_GT(state.next_try - env::SystemClock().Now(), 30min);
+  EXPECT_TRUE(state.circuit_open);
+  EXPECT_EQ(state.circuit_openings, 1u);
+  // It closes when the other comes, whose knock ends the waiting.
+  cluster.Start(1);
+  ASSERT_TRUE(Becomes([&] { return cluster.transports[0]->peer(1).connected; }));
+  EXPECT_FALSE(cluster.transports[0]->peer(1).circuit_open);
+  EXPECT_EQ(cluster.transports[0]->peer(1).circuit_openings, 1u);
 }
 
 // A batch of text that shrinks; its records are none, which no transport looks at.
@@ -278,7 +285,7 @@ TEST(TransportTest, AnIdleConnectionIsHeardOf) {
 TEST(TransportTest, ASilentPeerIsDown) {
   Cluster cluster(2);
   GrpcTransportOptions strict = cluster.Options(0), silent = cluster.Options(1);
-  strict.io_timeout = 100ms;
+  strict.read_timeout = strict.write_timeout = 100ms;
   silent.heartbeat = 1h;
   cluster.Start(0, strict);
   cluster.Start(1, silent);
@@ -292,7 +299,7 @@ TEST(TransportTest, APeerThatTakesNothingIsDown) {
   if (kMegabytesTakeMinutes) GTEST_SKIP();
   Cluster cluster(2);
   GrpcTransportOptions strict = cluster.Options(0);
-  strict.io_timeout = 2s;
+  strict.read_timeout = strict.write_timeout = 2s;
   cluster.Start(0, strict);
   cluster.Start(1);
   ASSERT_TRUE(cluster.AwaitUp(0, 1) && cluster.AwaitUp(1, 1));

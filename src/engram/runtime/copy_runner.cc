@@ -74,7 +74,8 @@ CopyRunner::CopyRunner(const RunnerContext& context, std::string space)
       caught_(context.options->nodes.size()),
       peer_logs_(context.options->nodes.size()) {
   const replication::LagThresholds thresholds{.lagging = context.options->lag_alert,
-                                              .degraded = context.options->lag_degraded};
+                                              .degraded = context.options->lag_degraded,
+                                              .failures = context.options->failures_max};
   monitors_.assign(context.options->nodes.size(), replication::LagMonitor(thresholds));
 }
 

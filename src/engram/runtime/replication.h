@@ -41,6 +41,7 @@ struct ReplicationOptions {
   Duration commit_timeout = std::chrono::seconds(5);
   Duration lag_alert = std::chrono::seconds(1);
   Duration lag_degraded = std::chrono::seconds(5);
+  int failures_max = 3;  // failed connections in a row: status failed
   // A rule to break, for simulations that want to see a checker notice.
   replication::Mutant mutant = replication::Mutant::kNone;
   // Made by the composition root (gRPC) or by a simulation.

@@ -55,7 +55,12 @@ void ReplicationImpl::CollectConnections(obs::Metrics::Sample& sample) {
   double connections = 0;
   for (size_t place = 0; place < options_.nodes.size(); ++place) {
     if (place == options_.me) continue;
-    if (transport_->peer(place).connected) connections += kLanes;
+    const PeerState peer = transport_->peer(place);
+    const obs::Metrics::LabelValues labels{options_.nodes[place].name};
+    if (peer.connected) connections += kLanes;
+    sample.Set(Metric::kReplicationCircuitOpen, labels, peer.circuit_open ? 1 : 0);
+    sample.Set(Metric::kReplicationCircuitOpenings, labels,
+               static_cast<double>(peer.circuit_openings));
   }
   sample.Set(Metric::kReplicationConnections, connections);
   const TransportCounts counts = transport_->counts();

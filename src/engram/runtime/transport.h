@@ -52,6 +52,8 @@ struct PeerState {
   Instant next_try;      // of a connection, when not connected
   Status why;            // why not
   int failures_in_a_row = 0;
+  bool circuit_open = false;  // so many failures in a row that it counts as failed
+  uint64_t circuit_openings = 0;
 };
 
 // Batches sent so far, to all peers: as they stand in the log, and as they went out.

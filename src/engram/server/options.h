@@ -53,7 +53,8 @@ struct Options {
     uint64_t batch_entries = 0, batch_bytes = 0, window_bytes = 0, catch_up_batch_bytes = 0;
     std::string compression;
     uint64_t stream_memory = 0;
-    env::Duration connect_timeout{}, io_timeout{}, keepalive{}, heartbeat{};
+    env::Duration connect_timeout{}, read_timeout{}, write_timeout{}, keepalive{}, heartbeat{};
+    uint64_t max_retries = 0;
     std::vector<env::Duration> backoff;  // 4
     env::Duration shrink_after{}, lag_alert{}, lag_degraded{};
   } replication;

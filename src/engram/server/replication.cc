@@ -20,7 +20,9 @@ rpc::GrpcTransportOptions TransportOptions(const Options& options) {
   to.listen = options.listen.replication;
   to.program_version = kVersion;
   to.connect_timeout = from.connect_timeout;
-  to.io_timeout = from.io_timeout;
+  to.read_timeout = from.read_timeout;
+  to.write_timeout = from.write_timeout;
+  to.failures_max = static_cast<int>(from.max_retries);
   to.compression = record::CompressionFrom(from.compression).value();
   to.keepalive = from.keepalive;
   to.heartbeat = from.heartbeat;
@@ -45,6 +47,7 @@ std::optional<runtime::ReplicationOptions> ReplicationOptionsOf(const Options& o
   to.window_bytes = from.window_bytes;
   to.shrink_after = from.shrink_after;
   to.commit_timeout = options.space_defaults.commit_timeout;
+  to.failures_max = static_cast<int>(from.max_retries);
   to.lag_alert = from.lag_alert;
   to.lag_degraded = from.lag_degraded;
   to.make_transport = [transport = TransportOptions(options)](
