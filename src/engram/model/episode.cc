@@ -108,21 +108,16 @@ bool HasUnknown(const google::protobuf::Message& message) {
   return !message.GetReflection()->GetUnknownFields(message).empty();
 }
 
-// Nothing that was said is ignored: what is not acted on is refused.
-Status CheckSupported(const v1::Episode& episode) {
+// Nothing that was said is ignored: what is not acted on is refused. But what the store has of a
+// newer version stays as it is.
+Status CheckSupported(const v1::Episode& episode, bool of_store) {
   if (!episode.supersedes().empty()) {
     return Unimplemented("supersedes", "Forget the older memory, or write its id again");
   }
   if (episode.has_expires_at()) {
     return Unimplemented("expires_at", "Forget the memory when its time has come");
   }
-  if (!HasUnknown(episode) && !HasUnknown(episode.event_time()) &&
-      !HasUnknown(episode.encoding_confidence())) {
-    return OkStatus();
-  }
-  return Invalid(Reason::UNKNOWN_FIELD, "episode", "The episode has a field of a newer version.",
-                 "fields of engram.v1.Episode as this server knows it", "an unknown field number")
-      .Suggest("update the server, or leave the field out");
+  return of_store ? OkStatus() : CheckFieldsKnown(episode);
 }
 
 Status PrepareTime(const PrepareContext& context, v1::Episode* episode,
@@ -243,9 +238,19 @@ Status CheckEmbedding(const Floats& values, uint32_t dimension, std::string_view
       .Suggest("a vector of zeros has no direction: leave the embedding out");
 }
 
+Status CheckFieldsKnown(const v1::Episode& episode) {
+  if (!HasUnknown(episode) && !HasUnknown(episode.event_time()) &&
+      !HasUnknown(episode.encoding_confidence())) {
+    return OkStatus();
+  }
+  return Invalid(Reason::UNKNOWN_FIELD, "episode", "The episode has a field of a newer version.",
+                 "fields of engram.v1.Episode as this server knows it", "an unknown field number")
+      .Suggest("update the server, or leave the field out");
+}
+
 Status PrepareEpisode(const PrepareContext& context, v1::Episode* episode,
                       std::vector<v1::Warning>* warnings) {
-  RETURN_IF_ERROR(CheckSupported(*episode));
+  RETURN_IF_ERROR(CheckSupported(*episode, context.of_store));
   if (!episode->id().empty()) RETURN_IF_ERROR(CheckId(episode->id()));
   if (episode->what().empty() && episode->embedding().empty()) {
     return Invalid(Reason::INVALID_EPISODE, "what", "The episode has neither text nor embedding.",

@@ -38,13 +38,18 @@ Status CheckEmbedding(const google::protobuf::RepeatedField<float>& values, uint
 // output-only fields; the id stays empty when none was given. With `previous_time` a replacement
 // without a time keeps that; who learns of the version before only later puts its event time in
 // the place of one that is_storing_time. UNIMPLEMENTED_FEATURE for fields not acted on yet
-// (supersedes, expires_at), UNKNOWN_FIELD for fields of a newer version.
+// (supersedes, expires_at), UNKNOWN_FIELD for fields of a newer version, unless they are the
+// store's.
 struct PrepareContext {
   std::string_view space;
   const engram::v1::SpaceSettings* settings = nullptr;
   UtcTime now;
   const engram::v1::EventTime* previous_time = nullptr;  // of the version before, if there is one
+  // Made of a stored version, which a newer version may have written: fields that this one does not
+  // know stay in it. What the caller gave was checked before.
+  bool of_store = false;
 };
+Status CheckFieldsKnown(const engram::v1::Episode& episode);  // UNKNOWN_FIELD
 Status PrepareEpisode(const PrepareContext& context, engram::v1::Episode* episode,
                       std::vector<engram::v1::Warning>* warnings);
 // `memory` of a RememberRequest taken as an episode.

@@ -28,8 +28,9 @@ void FillRecordStatics(const Operation& operation, uint32_t item, uint32_t items
 }  // namespace
 
 Status PrepareContent(const Core& core, model::UtcTime now, const v1::EventTime* previous_time,
-                      NewContent* content) {
+                      NewContent* content, bool of_store) {
   model::PrepareContext context;
+  context.of_store = of_store;
   context.space = core.id;
   context.settings = &core.settings;
   context.now = now;

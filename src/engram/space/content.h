@@ -29,8 +29,9 @@ struct ContentOutcome {
 
 // Validates, resolves the time, embeds when the space does, makes an id when none was given, and
 // encodes. `previous_time`: of the version that it changes, or null.
+// `of_store`: made of a stored version, whose fields of newer versions stay.
 Status PrepareContent(const Core& core, model::UtcTime now, const v1::EventTime* previous_time,
-                      NewContent* content);
+                      NewContent* content, bool of_store = false);
 // Under the lock, with the state of its id: refuses, leaves alone, or stages a StoreRecord. Takes
 // the episode when it stages.
 ContentOutcome DecideContent(const Operation& operation, uint32_t item, uint32_t items,

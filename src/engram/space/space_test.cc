@@ -1,7 +1,9 @@
 #include "engram/space/space.h"
 
+#include <google/protobuf/unknown_field_set.h>
 #include <gtest/gtest.h>
 
+#include "engram/model/change.h"
 #include "engram/space/test_kit.h"
 
 namespace engram::space {
@@ -94,6 +96,56 @@ TEST(Space, VersionsConditionsAndUnchanged) {
   EXPECT_EQ(WhatOf(*space, "a"), "two v2 hidden");
   ASSERT_TRUE(Remember(*space, MakeEpisode("a", "two")).ok());
   EXPECT_EQ(WhatOf(*space, "a"), "two v3");
+}
+
+// An episode as a newer version of the program would store it.
+Status StoreFromTheFuture(Space& space, const std::string& id) {
+  model::pb::StoreRecord record;
+  auto view = space.NewView();
+  auto known = (*view)->FindId("model");
+  auto episode = (*view)->LoadEpisode(*(*known)->row, false);
+  *record.mutable_episode() = *episode;
+  record.mutable_episode()->set_id(id);
+  v1::Episode::GetReflection()->MutableUnknownFields(record.mutable_episode())->AddVarint(9999, 42);
+  record.set_version(1);
+  record.set_created(true);
+  *record.mutable_stored_at() = record.episode().event_time().start();
+  *record.mutable_first_stored_at() = record.stored_at();
+  std::promise<Status> durable;
+  RETURN_IF_ERROR(space.log()
+                      .Append({{record::EntryType::kEpisodeStore, model::Encode(record)}},
+                              [&](const Status& status) { durable.set_value(status); })
+                      .status());
+  return durable.get_future().get();
+}
+
+TEST(Space, UpdateKeepsFieldsOfANewerVersion) {
+  TestNode node;
+  auto space = MakeSpace(node);
+  ASSERT_TRUE(Remember(*space, MakeEpisode("model", "one")).ok());
+  ASSERT_TRUE(StoreFromTheFuture(*space, "a").ok());
+  space.reset();
+  auto opened = Space::Open(node.environment, "notes");
+  ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+  v1::UpdateRequest request;
+  request.mutable_episode()->set_id("a");
+  request.mutable_episode()->set_importance(0.9f);
+  request.mutable_update_mask()->add_paths("importance");
+  auto reply = Update(**opened, request);
+  ASSERT_TRUE(reply.ok()) << reply.status().ToString();
+  EXPECT_EQ(reply->write().version(), 2u);
+  auto view = (*opened)->NewView();
+  auto found = (*view)->FindId("a");
+  auto stored = (*view)->LoadEpisode(*(*found)->row, false);
+  ASSERT_TRUE(stored.ok());
+  EXPECT_FLOAT_EQ(stored->importance(), 0.9f);
+  const auto& unknown = v1::Episode::GetReflection()->GetUnknownFields(*stored);
+  ASSERT_EQ(unknown.field_count(), 1);
+  EXPECT_EQ(unknown.field(0).number(), 9999);
+  EXPECT_EQ(unknown.field(0).varint(), 42u);
+  // What a caller names is still refused: it would be stored without being understood.
+  v1::Episode::GetReflection()->MutableUnknownFields(request.mutable_episode())->AddVarint(9998, 1);
+  EXPECT_EQ(Update(**opened, request).status().reason(), Reason::UNKNOWN_FIELD);
 }
 
 TEST(Space, UpdateKeepsWhatItDoesNotName) {

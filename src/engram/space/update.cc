@@ -29,6 +29,7 @@ class Update : public Operation {
   Status Look(const IdTable& ids) override {
     const std::string& id = request_.episode().id();
     RETURN_IF_ERROR(model::CheckId(id));
+    RETURN_IF_ERROR(model::CheckFieldsKnown(request_.episode()));
     ASSIGN_OR_RETURN(hint_, ids.Look(id));
     base_ = pinned_;
     base_content_ = pinned_content_;
@@ -106,7 +107,7 @@ class Update : public Operation {
       previous = &base_->episode().event_time();
       content_.episode.clear_event_time();
     }
-    RETURN_IF_ERROR(PrepareContent(core_, now_, previous, &content_));
+    RETURN_IF_ERROR(PrepareContent(core_, now_, previous, &content_, true));
     if (content_.episode.embedding_size() > 0) {  // the space has embedded the new text
       std::erase_if(content_.warnings,
                     [](const v1::Warning& w) { return w.reason() == "EMBEDDING_REMOVED"; });
