@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """pair_metrics_test.py ENGRAM: drives a pair through a busy day, and checks of every replication
 metric that it moves when it should, on the primary and on the replica, with its labels."""
+import pathlib
+import re
 import sys
 
 from pair_kit import check, finish, pair_of, until
@@ -32,6 +34,30 @@ SERIES = (
 )
 
 
+# Of the node, without a space; labels of n1's series.
+NODE_SERIES = (
+    ("replication_connection_pool_active", {}),
+    ("replication_batch_raw_bytes_total", {}),
+    ("replication_batch_sent_bytes_total", {}),
+    ("replication_circuit_open", {"replica_id": "n2"}),
+    ("replication_circuit_opened_total", {"replica_id": "n2"}),
+)
+METRICS = pathlib.Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+def table_is_covered():
+    """No replication metric is in the table that this test does not look at."""
+    table = set(re.findall(r"^\| `engram_(replication_\w+)`", METRICS.read_text(), re.M))
+    here = {name for name, *_ in SERIES + NODE_SERIES}
+    check(table <= here, "every replication metric of docs/metrics.md is looked at",
+          str(sorted(table - here)))
+
+
+def of_node(pair, name, on=None):
+    labels = dict(NODE_SERIES)[name]
+    return (on or pair.n1).metric("engram_" + name, **labels)
+
+
 def value(node, name, **labels):
     return node.metric("engram_" + name, memory_space="default", **labels)
 
@@ -55,7 +81,13 @@ def labels_are_there(pair):
               "\n".join(k for k in pair.n2.metrics() if name in k))
 
 
+    for name, labels in NODE_SERIES:
+        check(of_node(pair, name) is not None, f"n1 has {name} {labels}")
+    check(of_node(pair, "replication_circuit_open") == 0, "the circuit is closed")
+
+
 def steady(pair):
+    raw = of_node(pair, "replication_batch_raw_bytes_total")
     sent = value(pair.n1, "replication_batches_sent_total", primary_id="n1")
     received = value(pair.n2, "replication_entries_received_total")
     pair.n1.metrics()  # throughput is counted from one scrape to the next
@@ -65,6 +97,9 @@ def steady(pair):
     check(seen > 0, "throughput", str(seen))
     check(value(pair.n1, "replication_batches_sent_total", primary_id="n1") > sent, "batches sent")
     check(value(pair.n1, "replication_batch_size_bytes", primary_id="n1") > 0, "size of a batch")
+    check(of_node(pair, "replication_batch_raw_bytes_total") > raw, "bytes before compression")
+    check(0 < of_node(pair, "replication_batch_sent_bytes_total")
+          <= of_node(pair, "replication_batch_raw_bytes_total"), "bytes after it are no more")
     until("entries received",
           lambda: value(pair.n2, "replication_entries_received_total") >= received + 50)
     check(pair.n1.metric("engram_replication_connection_pool_active") == 2, "two connections")
@@ -98,6 +133,13 @@ def cut_off(pair):
     before = of_replica(pair, "replication_lag_seconds")
     until("lag grows", lambda: of_replica(pair, "replication_lag_seconds") > before + 0.2)
     until("status falls", lambda: of_replica(pair, "replication_replica_status") <= 1)
+    until("the circuit opens", lambda: of_node(pair, "replication_circuit_open") == 1)
+    check(of_node(pair, "replication_circuit_opened_total") == 1, "… which is counted")
+    said = pair.n1.log.read_text()
+    check(len(re.findall("replication_circuit_open", said)) == 1, "… and said once", said[-2000:])
+    until("status failed", lambda: of_replica(pair, "replication_replica_status") == 0)
+    until("the alert is in the log", lambda: pair.n1.said("replication_lag_alert"))
+    raw, sent = (of_node(pair, f"replication_batch_{kind}_bytes_total") for kind in ("raw", "sent"))
     check(of_replica(pair, "replication_lag_alert_total") >= 1, "an alert")
     for first in range(0, FAR_BEHIND, 1000):
         many = [{"what": f"many {first + i}"} for i in range(1000)]
@@ -109,6 +151,12 @@ def cut_off(pair):
     pair.wait_equal()
     until("lag is 0 again", lambda: of_replica(pair, "replication_lag_ms") == 0
           and of_replica(pair, "replication_lag_entries") == 0)
+    until("the circuit closes", lambda: of_node(pair, "replication_circuit_open") == 0)
+    check(pair.n1.said("replication_circuit_closed"), "… and says so")
+    raw = of_node(pair, "replication_batch_raw_bytes_total") - raw
+    sent = of_node(pair, "replication_batch_sent_bytes_total") - sent
+    check(raw > 0 and sent < raw / 2, "a catch-up of texts is compressed", f"{raw} {sent}")
+    until("the recovery is in the log", lambda: pair.n1.said("replication_lag_recovered"))
     until("healthy again", lambda: of_replica(pair, "replication_replica_status") == 3)
     check(value(pair.n1, "replication_catchup_entries_replayed_total", primary_id="n1") > 0,
           "entries of the catch-up",
@@ -140,7 +188,8 @@ def failed_over(pair):
 
 
 def main():
-    with pair_of(sys.argv[1]) as pair:
+    table_is_covered()
+    with pair_of(sys.argv[1], more='\n[replication]\ncompression = "zstd"\n') as pair:
         pair.start()
         pair.n1.remember("the first")
         pair.wait_equal()
