@@ -26,6 +26,9 @@ Status BenchRecall(const BenchOptions& options);
 Status BenchIndex(const BenchOptions& options);
 // kill -9 with 1,000,000 small entries, and the time until the server is ready again.
 Status BenchRestart(const BenchOptions& options);
+// What replication costs without a second node: compression of batches, the lag monitor. Part of
+// BenchReplicate.
+Status BenchWire(const BenchOptions& options);
 // A pair: replicated writes against local ones, lag, catch-up, promotion by hand.
 Status BenchReplicate(const BenchOptions& options);
 // 10,000 spaces on disk: start and resident memory.
