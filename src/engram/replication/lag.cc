@@ -53,8 +53,7 @@ Lag LagMonitor::Measure(const DurableTimes& times, const LagInput& input, Instan
   }
   if (!input.connected) {
     if (!since_.has_value()) {
-      const bool from_now = input.reachable || input.last_contact.ns == 0;
-      since_ = from_now ? now : std::min(now, input.last_contact);
+      since_ = input.last_contact.ns == 0 ? now : std::min(now, input.last_contact);
     }
     lag.time = std::max({lag.time, heard_time_ + (now - *since_), kLeastCutOff});
     lag.at_least = true;

@@ -56,7 +56,6 @@ struct LagThresholds {
 struct LagInput {
   Sequence acked = {};
   bool connected = false;     // and following: what it acknowledges counts
-  bool reachable = false;     // its node is connected, whether the replica follows or not
   Instant last_contact = {};  // zero: never
   int failures_in_a_row = 0;
 };

@@ -76,9 +76,7 @@ TEST(Lag, GrowsThoughTheNodeIsHeardOf) {
   times.Note(Sequence(10), 1000, kStart);
   EXPECT_EQ(monitor.Measure(times, Connected(10, kStart), kStart).time, Duration(0));
   const auto refusing = [&](Duration after) {
-    LagInput input = Away(10, kStart + after);
-    input.reachable = true;
-    return monitor.Measure(times, input, kStart + after);
+    return monitor.Measure(times, Away(10, kStart + after), kStart + after);
   };
   EXPECT_EQ(refusing(seconds(1)).time, LagMonitor::kLeastCutOff);  // since now
   EXPECT_EQ(refusing(seconds(3)).time, seconds(2));
@@ -98,6 +96,13 @@ TEST(Lag, OfAReplicaNeverHeardOfCountsFromTheFirstLook) {
   const Instant long_after_boot = kStart + seconds(100'000);
   EXPECT_LT(monitor.Measure(times, Away(0, {}), long_after_boot).time, seconds(1));
   EXPECT_EQ(monitor.Measure(times, Away(0, {}), long_after_boot + seconds(4)).time, seconds(4));
+}
+
+// Its connection is not broken yet, but nothing came for a while.
+TEST(Lag, CountsFromTheLastContactAndNotFromTheFirstLook) {
+  DurableTimes times;
+  LagMonitor monitor({});
+  EXPECT_EQ(monitor.Measure(times, Away(0, kStart), kStart + seconds(3)).time, seconds(3));
 }
 
 // What is new counts from when it became durable, however long all was well before.

@@ -92,7 +92,6 @@ replication::Lag CopyRunner::MeasurePeer(size_t place, const cluster::PeerView& 
   return monitors_[place].Measure(durable_times_,
                                   {.acked = view.acked,
                                    .connected = peer.connected && view.joined,
-                                   .reachable = peer.connected,
                                    .last_contact = std::max(view.last_contact, peer.last_contact),
                                    .failures_in_a_row = peer.failures_in_a_row},
                                   now);
