@@ -109,10 +109,8 @@ void BenchLagMonitor() {
     times.Note(Sequence(static_cast<uint64_t>(i)), static_cast<uint64_t>(i) * 200, now);
     if (i % 500 != 0) continue;
     for (replication::LagMonitor& monitor : monitors) {
-      const replication::LagInput input{.acked = Sequence(static_cast<uint64_t>(i - 20)),
-                                        .connected = true,
-                                        .reachable = true,
-                                        .last_contact = now};
+      const replication::LagInput input{
+          .acked = Sequence(static_cast<uint64_t>(i - 20)), .connected = true, .last_contact = now};
       entries += monitor.Measure(times, input, now).entries;
     }
   }
