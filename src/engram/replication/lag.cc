@@ -52,14 +52,12 @@ Lag LagMonitor::Measure(const DurableTimes& times, const LagInput& input, Instan
     lag.time = std::max(Duration(0), now - times.FirstAbove(input.acked).value_or(now));
   }
   if (!input.connected) {
-    if (!since_.has_value()) {
-      since_ = input.last_contact.ns == 0 ? now : std::min(now, input.last_contact);
-    }
-    lag.time = std::max({lag.time, heard_time_ + (now - *since_), kLeastCutOff});
+    // What it lagged when it was last heard of, and the time since.
+    const Duration since = std::max(Duration(0), now - input.last_contact);
+    lag.time = std::max(lag.time, heard_time_ + since);
     lag.at_least = true;
   } else {
     heard_time_ = lag.time;
-    since_.reset();
   }
   lag.status = Judge(lag, input);
   if (measured_ && lag.status < last_.status) ++alerts_;

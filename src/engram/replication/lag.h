@@ -55,31 +55,26 @@ struct LagThresholds {
 
 struct LagInput {
   Sequence acked = {};
-  bool connected = false;     // and following: what it acknowledges counts
+  bool connected = false;
   Instant last_contact = {};  // zero: never
   int failures_in_a_row = 0;
 };
 
-// One replica's lag over time. While it does not follow, its lag is what it was when it last did,
-// and the time since then: the connection of its node may be as fresh as can be. Its status has
-// hysteresis (worse at once, better only below half of
+// One replica's lag over time: its status with hysteresis (worse at once, better only below half of
 // the threshold; failed after `failures` in a row, or when it was never heard of).
 class LagMonitor {
  public:
-  static constexpr Duration kLeastCutOff = std::chrono::milliseconds(1);  // never 0 while cut off
   explicit LagMonitor(LagThresholds thresholds) : thresholds_(thresholds) {}
   Lag Measure(const DurableTimes& times, const LagInput& input, Instant now);
   // Changes for the worse so far.
   uint64_t alerts() const { return alerts_; }
-  ReplicaStatus status() const { return last_.status; }
 
  private:
   ReplicaStatus Judge(const Lag& lag, const LagInput& input) const;
 
   LagThresholds thresholds_;
   Lag last_;
-  Duration heard_time_{};         // the lag when it last followed
-  std::optional<Instant> since_;  // it does not follow
+  Duration heard_time_{};  // the lag when it was last connected
   bool measured_ = false;
   uint64_t alerts_ = 0;
 };

@@ -61,63 +61,6 @@ TEST(Lag, OfAReplicaThatIsAwayIsWhatWasKnownAndTheTimeSince) {
   EXPECT_EQ(monitor.Measure(times, Away(10, heard), heard + seconds(3)).time, seconds(7));
 }
 
-TEST(Lag, IsNeverZeroWhileItDoesNotFollow) {
-  DurableTimes times;
-  LagMonitor monitor({});
-  times.Note(Sequence(10), 1000, kStart);
-  EXPECT_EQ(monitor.Measure(times, Connected(10, kStart), kStart).time, Duration(0));
-  EXPECT_GT(monitor.Measure(times, Away(10, kStart), kStart).time, Duration(0));
-}
-
-// A node that answers and whose replica refuses to follow: the contact is always fresh.
-TEST(Lag, GrowsThoughTheNodeIsHeardOf) {
-  DurableTimes times;
-  LagMonitor monitor({});
-  times.Note(Sequence(10), 1000, kStart);
-  EXPECT_EQ(monitor.Measure(times, Connected(10, kStart), kStart).time, Duration(0));
-  const auto refusing = [&](Duration after) {
-    return monitor.Measure(times, Away(10, kStart + after), kStart + after);
-  };
-  EXPECT_EQ(refusing(seconds(1)).time, LagMonitor::kLeastCutOff);  // since now
-  EXPECT_EQ(refusing(seconds(3)).time, seconds(2));
-  EXPECT_EQ(refusing(seconds(3)).status, ReplicaStatus::kLagging);
-  EXPECT_EQ(refusing(seconds(7)).status, ReplicaStatus::kDegraded);
-  // It follows again, has all, and falls silent later: from then on it counts anew.
-  const Instant later = kStart + seconds(9);
-  EXPECT_EQ(monitor.Measure(times, Connected(10, later), later).time, Duration(0));
-  EXPECT_EQ(monitor.Measure(times, Away(10, later), later + seconds(2)).time, seconds(2));
-}
-
-// A replica that nobody has heard of since the start is behind since then, not since the clock's
-// zero.
-TEST(Lag, OfAReplicaNeverHeardOfCountsFromTheFirstLook) {
-  DurableTimes times;
-  LagMonitor monitor({});
-  const Instant long_after_boot = kStart + seconds(100'000);
-  EXPECT_LT(monitor.Measure(times, Away(0, {}), long_after_boot).time, seconds(1));
-  EXPECT_EQ(monitor.Measure(times, Away(0, {}), long_after_boot + seconds(4)).time, seconds(4));
-}
-
-// Its connection is not broken yet, but nothing came for a while.
-TEST(Lag, CountsFromTheLastContactAndNotFromTheFirstLook) {
-  DurableTimes times;
-  LagMonitor monitor({});
-  EXPECT_EQ(monitor.Measure(times, Away(0, kStart), kStart + seconds(3)).time, seconds(3));
-}
-
-// What is new counts from when it became durable, however long all was well before.
-TEST(Lag, WhatBecomesBehindCountsFromItsOwnMoment) {
-  DurableTimes times;
-  LagMonitor monitor({});
-  times.Note(Sequence(10), 1000, kStart);
-  const Instant quiet = kStart + seconds(100);
-  EXPECT_EQ(monitor.Measure(times, Connected(10, quiet), quiet).time, Duration(0));
-  times.Note(Sequence(11), 1100, quiet + milliseconds(5));
-  EXPECT_EQ(monitor.Measure(times, Connected(10, quiet), quiet + milliseconds(8)).time,
-            milliseconds(3));
-  EXPECT_EQ(monitor.alerts(), 0u);
-}
-
 TEST(Lag, AResetForgets) {
   DurableTimes times;
   times.Note(Sequence(10), 1000, kStart);

@@ -1,6 +1,5 @@
 // How a copy stands, for replies, operators and metrics.
 #include <algorithm>
-#include <utility>
 
 #include "engram/cluster/static_store.h"
 #include "engram/runtime/copy_runner.h"
@@ -41,60 +40,11 @@ space::CopyState CopyRunner::State() {
   return state;
 }
 
-namespace {
-
-const char* NameOf(replication::ReplicaStatus status) {
-  constexpr const char* kNames[] = {"failed", "degraded", "lagging", "healthy"};
-  return kNames[static_cast<int>(status)];
-}
-
-std::string Behind(const replication::Lag& lag) {
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(lag.time).count();
-  return std::to_string(lag.entries) + " entries, " + std::to_string(ms) + " ms behind" +
-         (lag.at_least ? " at least" : "");
-}
-
-}  // namespace
-
 std::string CopyRunner::WhyOf(size_t place, const cluster::PeerView& view) const {
   if (!view.trouble.empty()) return view.trouble;
   const PeerState peer = context_.transport->peer(place);
   if (!peer.connected) return peer.why.ok() ? "not connected yet" : peer.why.message();
   return "";
-}
-
-// Once per change of status, whether somebody scrapes or not.
-void CopyRunner::MindLag() {
-  std::vector<std::pair<std::string, bool>> lines;  // what, and that it is worse
-  const Instant now = context_.clock->Now();
-  {
-    MutexLock lock(mutex_);
-    if (copy_ == nullptr || copy_->role() != Role::kPrimary) return;
-    for (size_t place = 0; place < context_.options->nodes.size(); ++place) {
-      if (place == me_) continue;
-      const replication::Lag lag =
-          MeasurePeer(place, copy_->peer(place), context_.transport->peer(place), now);
-      const replication::ReplicaStatus before = std::exchange(said_[place], lag.status);
-      if (before == lag.status) continue;
-      lines.emplace_back(context_.options->nodes[place].name + " is " + NameOf(lag.status) +
-                             ", was " + NameOf(before) + ": " + Behind(lag),
-                         lag.status < before);
-    }
-  }
-  for (const auto& [line, worse] : lines) {
-    context_.report(name_, worse ? "replication_lag_alert" : "replication_lag_recovered", line);
-  }
-}
-
-replication::Lag CopyRunner::MeasurePeer(size_t place, const cluster::PeerView& view,
-                                         const PeerState& peer, Instant now) {
-  if (Is(replication::Mutant::kLagZeroWhenCut) && !peer.connected) return {};
-  return monitors_[place].Measure(durable_times_,
-                                  {.acked = view.acked,
-                                   .connected = peer.connected && view.joined,
-                                   .last_contact = std::max(view.last_contact, peer.last_contact),
-                                   .failures_in_a_row = peer.failures_in_a_row},
-                                  now);
 }
 
 ReplicaState CopyRunner::DescribePeer(size_t place, Instant now) {
@@ -109,7 +59,13 @@ ReplicaState CopyRunner::DescribePeer(size_t place, Instant now) {
   state.visible = view.visible;
   const Instant contact = std::max(view.last_contact, peer.last_contact);
   if (contact.ns != 0) state.since_contact = now - contact;
-  state.lag = MeasurePeer(place, view, peer, now);
+  state.lag = monitors_[place].Measure(durable_times_,
+                                       {.acked = view.acked,
+                                        .connected = peer.connected && view.joined,
+                                        .last_contact = contact,
+                                        .failures_in_a_row = peer.failures_in_a_row},
+                                       now);
+  if (Is(replication::Mutant::kLagZeroWhenCut) && !peer.connected) state.lag = {};
   Caught& caught = caught_[place];
   if (!peer.connected) {
     state.mode = "disconnected";

@@ -76,7 +76,6 @@ CopyRunner::CopyRunner(const RunnerContext& context, std::string space)
   const replication::LagThresholds thresholds{.lagging = context.options->lag_alert,
                                               .degraded = context.options->lag_degraded,
                                               .failures = context.options->failures_max};
-  said_.assign(context.options->nodes.size(), replication::ReplicaStatus::kHealthy);
   monitors_.assign(context.options->nodes.size(), replication::LagMonitor(thresholds));
 }
 
@@ -235,7 +234,6 @@ void CopyRunner::Tick() {
     }
     Step(cluster::Tick{});
     AnswerOvertaken();
-    MindLag();
   });
 }
 

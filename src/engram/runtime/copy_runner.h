@@ -164,9 +164,6 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
                                          uint64_t* count);
 
   // copy_describe.cc
-  void MindLag() EXCLUDES(mutex_);
-  replication::Lag MeasurePeer(size_t place, const cluster::PeerView& view, const PeerState& peer,
-                               Instant now) REQUIRES(mutex_);
   ReplicaState DescribePeer(size_t place, Instant now) REQUIRES(mutex_);
   std::string WhyOf(size_t place, const cluster::PeerView& view) const;
 
@@ -183,7 +180,6 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   std::weak_ptr<space::Space> space_ GUARDED_BY(mutex_);
   replication::DurableTimes durable_times_ GUARDED_BY(mutex_);
   std::vector<replication::LagMonitor> monitors_ GUARDED_BY(mutex_);
-  std::vector<replication::ReplicaStatus> said_ GUARDED_BY(mutex_);  // status, as logged last
   std::vector<Caught> caught_ GUARDED_BY(mutex_);
   std::deque<std::string> history_ GUARDED_BY(mutex_);
   uint64_t openings_ GUARDED_BY(mutex_) = 0;
