@@ -40,7 +40,7 @@ INSTANTIATE_TEST_SUITE_P(
     Checkers, MutantsTest,
     testing::Values(Case{"log-matching", Mutant::kPlainEpochs, 3},
                     Case{"acked-durable", Mutant::kAckBeforeSync},
-                    Case{"promise-kept", Mutant::kAskWithoutPromise},
+                    Case{"promise-kept", Mutant::kAskWithoutPromise, 0, 61},
                     Case{"ack-after-sync", Mutant::kAckBeforeSync},
                     Case{"commit", Mutant::kCommitByMajority, 3, 30},
                     Case{"one-primary-per-epoch", Mutant::kPlainEpochs, 0, 40},
