@@ -1,7 +1,6 @@
 #include "engram/wal/walk.h"
 
-#include <algorithm>
-
+#include "engram/wal/mend.h"
 #include "engram/wal/names.h"
 #include "engram/wal/recovery.h"
 
@@ -9,21 +8,6 @@ namespace engram::wal {
 namespace {
 
 using record::EntryType;
-
-Result<std::vector<Sequence>> ListSegments(env::FileSystem& fs, const std::string& directory) {
-  const Status none =
-      Status(Reason::SPACE_NOT_FOUND, "no log in " + directory).With("path", directory);
-  ASSIGN_OR_RETURN(const bool exists, fs.Exists(SegmentDirectory(directory)));
-  if (!exists) return none;
-  ASSIGN_OR_RETURN(const auto names, fs.List(SegmentDirectory(directory)));
-  std::vector<Sequence> firsts;
-  for (const std::string& name : names) {
-    if (const auto first = ParseSegmentName(name)) firsts.push_back(*first);
-  }
-  std::sort(firsts.begin(), firsts.end());
-  if (firsts.empty()) return none;
-  return firsts;
-}
 
 class Walker {
  public:
@@ -164,7 +148,7 @@ Result<bool> Walker::Resume(const WalkSegment& segment, FileSource& source, uint
 }  // namespace
 
 Status Walk(env::FileSystem& fs, const std::string& directory, WalkVisitor* visitor) {
-  ASSIGN_OR_RETURN(const auto firsts, ListSegments(fs, directory));
+  ASSIGN_OR_RETURN(const auto firsts, SegmentsOf(fs, directory));
   Walker walker(fs, visitor);
   for (size_t i = 0; i < firsts.size() && !walker.stopped(); ++i) {
     Status error;
