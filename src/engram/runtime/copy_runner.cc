@@ -143,9 +143,12 @@ bool CopyRunner::bound() const {
   return !space_.expired();
 }
 
+// By the log itself: of one that is damaged the core may know nothing.
 bool CopyRunner::empty() const {
-  MutexLock lock(mutex_);
-  return copy_ != nullptr && copy_->log().end.sequence.is_zero();
+  const std::shared_ptr<space::Space> space = Space();
+  if (space == nullptr) return false;
+  const wal::Log::State state = space->log().state();
+  return space->log().end().is_zero() && !state.poisoned && !state.read_only;
 }
 
 std::shared_ptr<space::Space> CopyRunner::Space() const {

@@ -71,7 +71,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   // The space is open (again): goes on from here. `created`: it was made by this node just now.
   void Bind(const std::shared_ptr<space::Space>& space, bool created);
   bool bound() const EXCLUDES(mutex_);
-  bool empty() const EXCLUDES(mutex_);  // its log has no entry
+  bool empty() const EXCLUDES(mutex_);  // its log is whole, and has no entry
 
   // ---- what happens ----
   void OnPeerUp(size_t peer, Incarnation incarnation);

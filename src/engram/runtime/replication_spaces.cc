@@ -148,6 +148,9 @@ Result<std::shared_ptr<space::Space>> ReplicationImpl::Make(const std::string& i
   if (settings.durability() == v1::DURABILITY_UNSPECIFIED && options_.nodes.size() > 1) {
     settings.set_durability(v1::DURABILITY_REPLICATED);
   }
+  if (HasEntries(id)) {  // they came while the others were asked
+    return Status(Reason::SPACE_EXISTS, "The space '" + id + "' exists.").With("space", id);
+  }
   if (registry_->Exists(id)) {  // an empty copy, of a space that is nowhere any more
     ASSIGN_OR_RETURN(const std::string away, registry_->MoveAway(id));
     context_.report(id, "empty_copy_moved", "no node had any entry of it; it lies in " + away);
