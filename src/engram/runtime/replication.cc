@@ -248,12 +248,13 @@ bool ReplicationImpl::AnswerCensus(size_t peer, const SpaceMessage& message) {
   const Stamp& stamp = message.message.stamp;
   if (!stamp.space.is_zero()) return false;
   if (const auto* answer = std::get_if<Answer>(&message.message.body)) {
-    MutexLock lock(mutex_);
-    const auto it = censuses_.find(message.space);
-    if (it == censuses_.end() || it->second->round != answer->round) return true;
-    it->second->answers[peer] = answer->has_space;
-    if (it->second->answers.size() + 1 < options_.nodes.size()) return true;
-    lock.unlock();
+    {
+      MutexLock lock(mutex_);
+      const auto it = censuses_.find(message.space);
+      if (it == censuses_.end() || it->second->round != answer->round) return true;
+      it->second->answers[peer] = answer->has_space;
+      if (it->second->answers.size() + 1 < options_.nodes.size()) return true;
+    }
     EndCensus(message.space);
     return true;
   }
