@@ -49,6 +49,7 @@ crash: $(BUILD)/build.ninja  ## kill -9 under load, of one node and of a pair, C
 	@tests/crash/pair_cycles.py $(BUILD)/engram --cycles $(or $(CYCLES),50)
 
 sanitize: export TSAN_OPTIONS = suppressions=$(CURDIR)/tools/tsan.supp
+sanitize: export LSAN_OPTIONS = suppressions=$(CURDIR)/tools/lsan.supp
 sanitize: setup  ## unit tests under address, undefined and thread sanitizers
 	@for p in asan-ubsan tsan; do \
 	  [ -f build/$$p/build.ninja ] || cmake --preset $$p || exit 1; \
