@@ -42,6 +42,7 @@ struct CopyOptions {
   Duration resend_after = std::chrono::seconds(1);          // without progress: begin again
   Duration stand_after = std::chrono::seconds(1);           // once fenced, before asking anew
   uint64_t window_bytes = 16u << 20;  // sent and not acknowledged, per replica
+  uint64_t catch_up_above = 10'000;   // entries behind: catches up, on the other lane
   uint64_t batch_bytes = 1u << 20;
   uint64_t catch_up_batch_bytes = 4u << 20;
   replication::Mutant mutant = replication::Mutant::kNone;
@@ -243,6 +244,7 @@ class Copy {
   void On(const Compared& event, Effects* out);
   void StartFollowing(size_t peer, const replication::Stamp& stamp, const replication::Open& open);
   void Join(Effects* out);
+  void SayGap(Effects* out);
   void Acknowledge(Effects* out);
   void LearnCommit(Sequence commit, Sequence replicated_end);
   void FollowCommit(Effects* out);
@@ -327,6 +329,7 @@ class Copy {
   uint64_t open_id_ = 0;  // of the Open that is followed
   bool joined_ = false;
   bool rewinding_ = false;
+  Sequence gap_said_;                            // the leader was told to go on there
   Sequence comparing_;                           // last of the batch that is being compared
   Sequence cutting_to_;                          // a rewind is under way
   replication::Floors leader_floors_;            // as its Open said

@@ -1,6 +1,8 @@
 // Following: the verdict, the log of somebody else, acknowledgements, the commit as it is told.
 #include <algorithm>
+#include <utility>
 
+#include "engram/base/probe.h"
 #include "engram/cluster/copy.h"
 #include "engram/record/history.h"
 
@@ -18,6 +20,27 @@ using replication::Open;
 using replication::Refused;
 using replication::Stamp;
 
+namespace {
+
+// What is rare about two logs that part at `fork`.
+void VisitFork(const Open& leader, const record::History& own, Sequence fork) {
+  if (own.empty()) return;
+  const auto is = [](Epoch epoch) {
+    return [epoch](const record::EpochBegin& begin) { return begin.epoch == epoch; };
+  };
+  const record::History& theirs = leader.history;
+  if (std::none_of(theirs.begin(), theirs.end(), is(own.back().epoch))) {
+    Visit(Probe::kUnknownEpoch);
+  }
+  if (own.back().first == fork.next()) Visit(Probe::kForkAtEpochStart);
+  const auto above =
+      std::count_if(theirs.begin(), theirs.end(),
+                    [&](const record::EpochBegin& begin) { return begin.first > fork; });
+  if (above > 1 && !fork.is_zero()) Visit(Probe::kDoubleFailover);
+}
+
+}  // namespace
+
 void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects* out) {
   if (!Fence(peer, stamp, /*from_primary=*/true, out)) return;
   const auto refuse = [&](Refused::Why why, std::string text) {
@@ -26,6 +49,7 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects*
   };
   if (role_ != Role::kReplica) StepDown(out);
   if (!log_.fit) return refuse(Refused::Why::kBroken, alarm_);
+  if (log_.end.sequence > open.end.sequence) Visit(Probe::kReplicaAhead);
   StartFollowing(peer, stamp, open);
   const replication::PrimaryLog theirs{log_.space, stamp.epoch, open.history, open.end.sequence,
                                        open.floors};
@@ -47,7 +71,9 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects*
     return refuse(Refused::Why::kStaleEpoch, "this copy knows a newer epoch");
   }
   const Sequence fork = replication::ForkOf(theirs, mine);
+  VisitFork(open, history, fork);
   if (!MayCut(fork, open)) {
+    Visit(Probe::kBelowCommitRefused);
     RaiseAlarm("rewind_below_commit",
                "following " + options_.nodes[peer] + " would cut above " + ToString(fork) +
                    ", but " + ToString(commit_) + " is committed here",
@@ -57,6 +83,8 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects*
   }
   alarm_.clear();
   if (std::holds_alternative<replication::Restart>(verdict)) return BeginAnew(fork, out);
+  Visit(Probe::kRewind);
+  if (fork < commit_) Visit(Probe::kLossStated);
   rewinding_ = true;
   cutting_to_ = fork;
   cut_ = std::max(cut_, log_.end.sequence.value() - fork.value());
@@ -91,7 +119,7 @@ void Copy::StartFollowing(size_t peer, const Stamp& stamp, const Open& open) {
   losses_ = open.losses;
   open_id_ = open.id;
   joined_ = false;
-  acked_ = Sequence();
+  acked_ = gap_said_ = Sequence();
 }
 
 // A cut below the own commit is right only inside of a loss that the primary states.
@@ -147,8 +175,8 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Entries& entries, Ef
   if (entries.first == log_.end.sequence.next()) {
     if (TakesHoles(peer, stamp, entries, out)) out->append = entries;
   } else if (entries.first > log_.end.sequence) {
-    out->Say(peer, Stamp{log_.space, stamp.epoch, options_.self.incarnation},
-             Gap{log_.end.sequence.next()});
+    Visit(Probe::kBatchAhead);
+    SayGap(out);
   } else {
     out->compare = entries;
     comparing_ = entries.last;
@@ -179,14 +207,23 @@ void Copy::On(const Compared& event, Effects* out) {
   if (leader_ != event.peer || !joined_) return;
   const Stamp stamp{log_.space, following_, options_.self.incarnation};
   if (event.equal) {
+    Visit(Probe::kRepeatedBatch);
     out->Say(event.peer, stamp, replication::Ack{log_.durable, commit_});
-    if (comparing_ > log_.end.sequence) out->Say(event.peer, stamp, Gap{log_.end.sequence.next()});
+    if (comparing_ > log_.end.sequence) SayGap(out);
     return;
   }
   joined_ = false;
   RaiseAlarm("bad_batch", event.why, out);
   out->Say(event.peer, stamp,
            Refused{.why = Refused::Why::kBadBatch, .promised = log_.promised, .text = event.why});
+}
+
+// Once for each place: everything that is under way behind the gap shows it again, and each saying
+// would have all of it sent again. One that gets lost is made up for by the next Open.
+void Copy::SayGap(Effects* out) {
+  const Sequence expected = log_.end.sequence.next();
+  if (std::exchange(gap_said_, expected) == expected) return;
+  out->Say(*leader_, Stamp{log_.space, following_, options_.self.incarnation}, Gap{expected});
 }
 
 void Copy::Acknowledge(Effects* out) {

@@ -1,6 +1,7 @@
 // Leading: opening connections, shipping, counting acknowledgements, committing.
 #include <algorithm>
 
+#include "engram/base/probe.h"
 #include "engram/cluster/copy.h"
 
 namespace engram::cluster {
@@ -15,13 +16,6 @@ using replication::Mutant;
 using replication::Open;
 using replication::Refused;
 using replication::Stamp;
-
-namespace {
-
-// A copy further behind than this catches up on the other lane.
-constexpr uint64_t kCatchingUpEntries = 10'000;
-
-}  // namespace
 
 void Copy::On(const Begun& event, Effects* out) {
   NoteBegun(event);
@@ -64,6 +58,11 @@ void Copy::BeginWaits(Sequence end) {
 }
 
 void Copy::StartEpoch(const Begun& event, Effects* out) {
+  if (commit_ < event.record.fork.sequence) Visit(Probe::kUncommittedTail);
+  if (const SpaceRecord* before = NewestRecord(log_, event.record.at.prev());
+      before != nullptr && before->primary == options_.self) {
+    Visit(Probe::kLeadsAgain);
+  }
   start_ = event.record.at;
   leader_.reset();
   joined_ = false;
@@ -116,7 +115,9 @@ void Copy::SendOpen(size_t place, Effects* out) {
 void Copy::OnMessage(size_t place, const Stamp& stamp, const Joined& joined, Effects* out) {
   if (role_ != Role::kPrimary || stamp.epoch != view_.epoch) return;
   Peer& peer = peers_[place];
-  if (joined.id != peer.open_id || joined.end.sequence > log_.end.sequence) return;
+  if (joined.id != peer.open_id || joined.end.sequence > log_.end.sequence) {
+    return Visit(Probe::kLateJoined);
+  }
   if (LostEntries(place, joined, out)) return;
   const bool first = peer.joined_in != view_.epoch;
   if (first) peer.last_progress = now_;
@@ -170,6 +171,7 @@ bool Copy::LostEntries(size_t place, const Joined& joined, Effects* out) {
 }
 
 void Copy::OnMessage(size_t place, const Stamp& stamp, const Ack& ack, Effects* out) {
+  if (stamp.epoch != view_.epoch) Visit(Probe::kLateAck);
   const bool counts = stamp.epoch == view_.epoch || Is(Mutant::kOldAcksCount);
   if (role_ != Role::kPrimary || !counts) return;
   Progress(place, ack.durable, ack.visible);
@@ -271,15 +273,19 @@ void Copy::On(const ConfirmReads& event, Effects* out) {
 }
 
 bool Copy::CatchingUp(const Peer& peer) const {
-  return peer.next.value() + kCatchingUpEntries < log_.end.sequence.value();
+  return peer.next.value() + options_.catch_up_above < log_.end.sequence.value();
 }
 
 void Copy::Ship(size_t place, Effects* out) {
   Peer& peer = peers_[place];
   if (place == options_.me || !peer.joined || !peer.connected || peer.blocked) return;
-  if (peer.next > log_.end.sequence || peer.in_flight_bytes >= options_.window_bytes) return;
+  if (peer.next > log_.end.sequence) return;
+  if (peer.in_flight_bytes >= options_.window_bytes && !Is(Mutant::kWindowIgnored)) {
+    return Visit(Probe::kWindowFull);
+  }
   const bool catching_up = CatchingUp(peer);
-  const uint64_t room = options_.window_bytes - peer.in_flight_bytes;
+  const uint64_t room = Is(Mutant::kWindowIgnored) ? options_.window_bytes
+                                                   : options_.window_bytes - peer.in_flight_bytes;
   const uint64_t batch = catching_up ? options_.catch_up_batch_bytes : options_.batch_bytes;
   out->ship.push_back({place, peer.next, std::min(room, batch), catching_up});
 }

@@ -1,6 +1,7 @@
 // The set: standing for primary, growing, expelling, renewing.
 #include <algorithm>
 
+#include "engram/base/probe.h"
 #include "engram/cluster/copy.h"
 
 namespace engram::cluster {
@@ -80,6 +81,7 @@ void Copy::TakeLead(const StoreReply& reply, Effects* out) {
   }
   StepDown(out);
   if (reply.two_histories && reply.report.has_value()) {
+    Visit(Probe::kTwoHistories);
     RaiseAlarm("two_histories", reply.report->why, out);
   }
   if (reply.request.id != 0 && reply.report.has_value()) out->reports.push_back(*reply.report);
@@ -179,7 +181,7 @@ bool Copy::GhostInSet() const {
 // A member whose incarnation is no voter yet becomes one by an epoch of its own.
 bool Copy::NeedsRenewal() const {
   if (view_.voters.empty()) return false;
-  if (GhostInSet()) return true;
+  if (GhostInSet()) return Visit(Probe::kWipedMemberNoticed), true;
   if (replicated_end_ < view_.at) return false;
   return std::any_of(view_.in_sync.begin(), view_.in_sync.end(), [&](const Member& member) {
     return !Has(view_.voters, member) && Have(member) >= view_.at && Responsive(member, now_);

@@ -318,6 +318,16 @@ TEST_F(CopyTest, RefusesALowerEpochAndAnAbsurdOne) {
   EXPECT_EQ(Said<Refused>(Hear(Told(1), MakeEpoch(5, 1)))->why, Refused::Why::kBadEpoch);
 }
 
+// Each saying has everything sent again: with many batches under way that would feed itself.
+TEST_F(CopyTest, SaysOfAGapOnce) {
+  Follow();
+  EXPECT_NE(Said<Gap>(Hear(Batch(6, 7))), nullptr);
+  EXPECT_EQ(Said<Gap>(Hear(Batch(8, 9))), nullptr);
+  EXPECT_EQ(Said<Gap>(Hear(Batch(6, 7))), nullptr);
+  LogAt(3, 3);
+  EXPECT_EQ(Said<Gap>(Hear(Batch(6, 7)))->expected, Sequence(4));
+}
+
 TEST_F(CopyTest, TellsGapRepeatAndOtherBytesApart) {
   Follow();
   EXPECT_TRUE(Hear(Batch(2, 3)).append.has_value());
@@ -329,8 +339,9 @@ TEST_F(CopyTest, TellsGapRepeatAndOtherBytesApart) {
   const Effects equal = Do(Compared{.peer = 0, .equal = true});
   EXPECT_EQ(Said<Ack>(equal)->durable, Sequence(3));
   EXPECT_EQ(Said<Gap>(equal), nullptr);
+  LogAt(4, 4);
   Hear(Batch(3, 5));  // partly new
-  EXPECT_EQ(Said<Gap>(Do(Compared{.peer = 0, .equal = true}))->expected, Sequence(4));
+  EXPECT_EQ(Said<Gap>(Do(Compared{.peer = 0, .equal = true}))->expected, Sequence(5));
   Hear(Batch(2, 3));
   const Effects other = Do(Compared{.peer = 0, .equal = false, .why = "other bytes"});
   EXPECT_EQ(other.alarms.at(0).event, "bad_batch");

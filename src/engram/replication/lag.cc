@@ -4,6 +4,20 @@
 
 namespace engram::replication {
 
+const char* NameOf(ReplicaStatus status) {
+  switch (status) {
+    case ReplicaStatus::kHealthy:
+      return "healthy";
+    case ReplicaStatus::kLagging:
+      return "lagging";
+    case ReplicaStatus::kDegraded:
+      return "degraded";
+    case ReplicaStatus::kFailed:
+      break;
+  }
+  return "failed";
+}
+
 void DurableTimes::Note(Sequence sequence, uint64_t bytes, Instant now) {
   const Sequence before = end();
   if (sequence <= before) return;
@@ -52,18 +66,27 @@ Lag LagMonitor::Measure(const DurableTimes& times, const LagInput& input, Instan
     lag.time = std::max(Duration(0), now - times.FirstAbove(input.acked).value_or(now));
   }
   if (!input.connected) {
-    // What it lagged when it was last heard of, and the time since.
-    const Duration since = std::max(Duration(0), now - input.last_contact);
+    // What it lagged when it last followed, and the time since: its node may answer all the while.
+    const Instant last =
+        followed_at_.ns == 0 ? input.last_contact : std::min(input.last_contact, followed_at_);
+    const Duration since = std::max(Duration(0), now - last);
     lag.time = std::max(lag.time, heard_time_ + since);
     lag.at_least = true;
   } else {
     heard_time_ = lag.time;
+    followed_at_ = now;
   }
   lag.status = Judge(lag, input);
   if (measured_ && lag.status < last_.status) ++alerts_;
   measured_ = true;
   last_ = lag;
   return lag;
+}
+
+void LagMonitor::Begin() {
+  heard_time_ = Duration(0);
+  followed_at_ = Instant();
+  measured_ = false;
 }
 
 // Worse at once; better only when the lag has fallen below half of the threshold that it crossed.

@@ -53,9 +53,11 @@ struct LagThresholds {
   int failures = 3;  // in a row
 };
 
+const char* NameOf(ReplicaStatus status);
+
 struct LagInput {
   Sequence acked = {};
-  bool connected = false;
+  bool connected = false;     // and it follows
   Instant last_contact = {};  // zero: never
   int failures_in_a_row = 0;
 };
@@ -66,6 +68,8 @@ class LagMonitor {
  public:
   explicit LagMonitor(LagThresholds thresholds) : thresholds_(thresholds) {}
   Lag Measure(const DurableTimes& times, const LagInput& input, Instant now);
+  // A new epoch is led: what was measured in an earlier one says nothing of this one.
+  void Begin();
   // Changes for the worse so far.
   uint64_t alerts() const { return alerts_; }
 
@@ -74,7 +78,8 @@ class LagMonitor {
 
   LagThresholds thresholds_;
   Lag last_;
-  Duration heard_time_{};  // the lag when it was last connected
+  Duration heard_time_{};  // the lag when it last followed
+  Instant followed_at_{};  // … and when that was measured; zero: not yet
   bool measured_ = false;
   uint64_t alerts_ = 0;
 };

@@ -61,6 +61,24 @@ TEST(Lag, OfAReplicaThatIsAwayIsWhatWasKnownAndTheTimeSince) {
   EXPECT_EQ(monitor.Measure(times, Away(10, heard), heard + seconds(3)).time, seconds(7));
 }
 
+// A copy that refuses to follow is behind for as long as it does, though its node answers.
+TEST(Lag, OfAReplicaThatAnswersAndDoesNotFollowGrows) {
+  LagMonitor monitor({});
+  DurableTimes times;
+  times.Note(Sequence(5), 500, kStart);
+  const auto lag = [&](bool follows, int64_t ms) {
+    const Instant now = kStart + milliseconds(ms);
+    return monitor.Measure(times, follows ? Connected(5, now) : Away(5, now), now);
+  };
+  EXPECT_EQ(lag(true, 200).time, Duration(0));
+  EXPECT_EQ(lag(false, 5200).time, seconds(5));
+  EXPECT_EQ(lag(false, 6300).status, ReplicaStatus::kDegraded);
+  EXPECT_EQ(lag(true, 6400).time, Duration(0));
+  lag(false, 9000);
+  monitor.Begin();  // in a new epoch it has not followed yet
+  EXPECT_EQ(lag(false, 9001).time, Duration(0));
+}
+
 TEST(Lag, AResetForgets) {
   DurableTimes times;
   times.Note(Sequence(10), 1000, kStart);

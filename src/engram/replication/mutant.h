@@ -58,6 +58,9 @@ enum class Mutant {
   kFailTogether,        // an effect that fails for one space fails for all
   kLagZeroWhenCut,      // a replica that is not heard of is said to have all
   kReconnectUnnoticed,  // a peer that comes back is not told to the copies
+  kStaleFlushCounts,    // a sync that a rewind overtook counts for what was cut
+  kPoisonForgotten,     // a copy whose log has failed goes on as if nothing was
+  kWindowIgnored,       // a replica is sent more than it may have on its way
 };
 
 }  // namespace engram::replication

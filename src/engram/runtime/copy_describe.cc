@@ -1,5 +1,6 @@
 // How a copy stands, for replies, operators and metrics.
 #include <algorithm>
+#include <utility>
 
 #include "engram/cluster/static_store.h"
 #include "engram/runtime/copy_runner.h"
@@ -95,6 +96,32 @@ ReplicaState CopyRunner::DescribePeer(size_t place, Instant now) {
     state.came_back = view.came_back;
   state.why = WhyOf(place, view);
   return state;
+}
+
+// Says once, in the log and in the history of the space, that a replica's status is another.
+void CopyRunner::TellLag() {
+  std::vector<std::string> news;
+  {
+    const Instant now = context_.clock->Now();
+    MutexLock lock(mutex_);
+    if (copy_ == nullptr || copy_->role() != Role::kPrimary) return;
+    for (size_t place = 0; place < context_.options->nodes.size(); ++place) {
+      if (place == me_) continue;
+      const ReplicaState state = DescribePeer(place, now);
+      const replication::ReplicaStatus before =
+          std::exchange(told_status_[place], state.lag.status);
+      if (before == state.lag.status) continue;
+      const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(state.lag.time);
+      news.push_back(state.node + " is " + NameOf(state.lag.status) + ", was " + NameOf(before) +
+                     ": " + std::to_string(ms.count()) + " ms and " +
+                     std::to_string(state.lag.entries) + " entries behind" +
+                     (state.why.empty() ? "" : "; " + state.why));
+    }
+  }
+  for (const std::string& text : news) {
+    Note(text);
+    context_.report(name_, "replica_status", text);
+  }
 }
 
 SpaceState CopyRunner::Describe() {

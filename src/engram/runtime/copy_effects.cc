@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engram/base/probe.h"
 #include "engram/cluster/static_store.h"
 #include "engram/internal/v1/log.pb.h"
 #include "engram/runtime/copy_runner.h"
@@ -109,6 +110,7 @@ bool CopyRunner::KeepPromise(const cluster::Effects& effects,
   }
   const Status status = space->log().Promise(promised);
   promise_owed_ = !status.ok();
+  if (promise_owed_) Visit(Probe::kPromiseOwed);
   if (!status.ok() && !owed) Fail(status);
   return status.ok();
 }
@@ -142,7 +144,10 @@ bool CopyRunner::DoRewind(const cluster::Rewind& rewind,
   if (!status.ok() && status.reason() == Reason::SEQUENCE_GAP)
     return Step(cluster::InHole{}), false;
   const uint64_t cut = CountCut(before, log.end(), rewind.to);
-  if (!status.ok()) return Fail(status), false;
+  if (!status.ok()) {
+    Visit(Probe::kRewindFailed);
+    return Fail(status), false;
+  }
   ++counts_.rewinds;
   policy_known_ = policy_known_ && rewind.to >= Sequence(2);
   Note("rewound " + std::to_string(cut) + " entries above " + ToString(rewind.to) +
@@ -152,6 +157,9 @@ bool CopyRunner::DoRewind(const cluster::Rewind& rewind,
                       (rewind.lossy ? ", inside a stated loss" : ""));
   const wal::EntryIdentity end = log.end_identity();
   Step(cluster::Rewound{{end.epoch, end.sequence}, end.header_crc});
+  if (Is(Mutant::kStaleFlushCounts)) {
+    Step(cluster::LogMoved{{end.epoch, end.sequence}, end.header_crc, before, {}});
+  }
   return true;
 }
 
@@ -296,6 +304,7 @@ void CopyRunner::DoRole(Role role, const std::shared_ptr<space::Space>& space) {
     durable_times_.Reset();
     durable_times_.Note(space->log().durable_end(), space->log().bytes(), context_.clock->Now());
     without_primary_since_.reset();
+    for (replication::LagMonitor& monitor : monitors_) monitor.Begin();
   } else if (!without_primary_since_.has_value()) {
     without_primary_since_ = context_.clock->Now();
   }
@@ -357,6 +366,7 @@ void CopyRunner::Fail(const Status& why) {
 }
 
 void CopyRunner::NoteFailure(const Status& why) {
+  if (Is(Mutant::kPoisonForgotten)) return;
   {
     MutexLock lock(mutex_);
     trouble_ = why.message();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engram/base/probe.h"
 #include "engram/cluster/static_store.h"
 #include "engram/model/time.h"
 
@@ -22,6 +23,7 @@ cluster::CopyOptions CopyOptionsOf(const RunnerContext& context) {
   out.self = context.self;
   out.shrink_after = options.shrink_after;
   out.window_bytes = options.window_bytes;
+  out.catch_up_above = options.catch_up_above;
   out.batch_bytes = options.batch_bytes;
   out.catch_up_batch_bytes = options.catch_up_batch_bytes;
   out.mutant = options.mutant;
@@ -47,6 +49,7 @@ Result<cluster::LogState> ReadLogState(wal::Log& log) {
   const wal::EntryIdentity end = log.end_identity();
   state.end = {end.epoch, end.sequence};
   state.end_crc = end.header_crc;
+  if (state.promised > state.end.epoch) Visit(Probe::kPromiseWithoutEpoch);
   state.durable = log.durable_end();
   state.commit = log.committed_end();
   const wal::Log::Floors floors = log.floors();
@@ -77,6 +80,7 @@ CopyRunner::CopyRunner(const RunnerContext& context, std::string space)
                                               .degraded = context.options->lag_degraded,
                                               .failures = context.options->failures_max};
   monitors_.assign(context.options->nodes.size(), replication::LagMonitor(thresholds));
+  told_status_.assign(context.options->nodes.size(), replication::ReplicaStatus::kHealthy);
 }
 
 CopyRunner::~CopyRunner() = default;
@@ -97,6 +101,9 @@ void CopyRunner::Attach(wal::Log& log) {
   space_.reset();
   copy_ = std::make_unique<Copy>(CopyOptionsOf(context_), StoreOf(context_), *std::move(state),
                                  Prng(context_.entropy->Next()), now);
+  // A log that was to begin anew at 1 had parted what nobody else has before.
+  counts_.rewound_entries += log.cut_at_opening();
+  if (!log.end().is_zero()) counts_.local_writes_lost += log.cut_at_opening();
   durable_times_.Reset();
   trouble_.clear();
   ++openings_;
@@ -237,6 +244,7 @@ void CopyRunner::Tick() {
     }
     Step(cluster::Tick{});
     AnswerOvertaken();
+    TellLag();
   });
 }
 

@@ -25,6 +25,7 @@
 #include "engram/env/entropy.h"
 #include "engram/env/executor.h"
 #include "engram/replication/lag.h"
+#include "engram/runtime/bulk_turns.h"
 #include "engram/runtime/replication.h"
 #include "engram/runtime/strand.h"
 #include "engram/runtime/transport.h"
@@ -38,6 +39,7 @@ struct RunnerContext {
   env::Clock* clock = nullptr;
   env::Entropy* entropy = nullptr;
   env::Executor* executor = nullptr;  // opens spaces, reads old log, runs strands
+  BulkTurns* bulk = nullptr;
   Transport* transport = nullptr;
   space::Registry* registry = nullptr;
   // By place: when anything was heard of that node (Instant::ns).
@@ -159,12 +161,14 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
 
   // copy_ship.cc
   void DoShip(const cluster::ShipOrder& order, const std::shared_ptr<space::Space>& space);
+  void TakeTurn(cluster::ShipOrder order, const std::shared_ptr<space::Space>& space);
   void ReadAndSend(const cluster::ShipOrder& order, const std::shared_ptr<space::Space>& space);
   Result<replication::Entries> ReadBatch(const cluster::ShipOrder& order, wal::Log& log,
                                          uint64_t* count);
 
   // copy_describe.cc
   ReplicaState DescribePeer(size_t place, Instant now) REQUIRES(mutex_);
+  void TellLag();
   std::string WhyOf(size_t place, const cluster::PeerView& view) const;
 
   const RunnerContext context_;
@@ -182,6 +186,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   std::vector<replication::LagMonitor> monitors_ GUARDED_BY(mutex_);
   std::vector<Caught> caught_ GUARDED_BY(mutex_);
   std::deque<std::string> history_ GUARDED_BY(mutex_);
+  std::vector<replication::ReplicaStatus> told_status_ GUARDED_BY(mutex_);  // by place
   uint64_t openings_ GUARDED_BY(mutex_) = 0;
   std::string trouble_ GUARDED_BY(mutex_);  // of this life of the log
   Instant caught_up_at_ GUARDED_BY(mutex_);

@@ -13,12 +13,25 @@ void CopyRunner::DoShip(const cluster::ShipOrder& order,
   if (peer.reading) return;  // goes on when that is done
   if (!order.catching_up) return ReadAndSend(order, space);
   peer.reading = true;
-  context_.executor->Post([self = shared_from_this(), order, space] {
-    self->Run([self, order, space] {
-      self->peer_logs_[order.peer].reading = false;
-      self->ReadAndSend(order, space);
+  context_.bulk->Ask([self = shared_from_this(), order, space](BulkTurns::Done done) {
+    self->Run([self, order, space, done = std::move(done)] {
+      const uint64_t before = self->counts_.bytes_sent;
+      self->TakeTurn(order, space);
+      done(self->counts_.bytes_sent - before);
     });
   });
+}
+
+// While it waited for its turn the replica may have gone, or may have been told to go on elsewhere.
+void CopyRunner::TakeTurn(cluster::ShipOrder order, const std::shared_ptr<space::Space>& space) {
+  peer_logs_[order.peer].reading = false;
+  {
+    MutexLock lock(mutex_);
+    const cluster::PeerView peer = copy_->peer(order.peer);
+    if (copy_->role() != cluster::Role::kPrimary || !peer.joined) return;
+    order.from = peer.sent.next();
+  }
+  ReadAndSend(order, space);
 }
 
 void CopyRunner::ReadAndSend(const cluster::ShipOrder& order,

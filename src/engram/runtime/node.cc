@@ -96,6 +96,7 @@ space::SpaceEnvironment Node::Environment() {
   space::SpaceEnvironment environment;
   environment.fs = &fs_;
   environment.clock = options_.clock;
+  environment.tail_bytes_max = options_.tail_bytes_max;
   environment.entropy = options_.entropy;
   environment.flushers = flushers_.get();
   environment.background = background_.get();

@@ -37,6 +37,7 @@ struct NodeOptions {
   std::string data_dir;
   std::string cluster = "engram";
   uint64_t memory_limit = 1u << 30;
+  uint64_t tail_bytes_max = 64u << 20;  // not committed or not indexed, a space; then OVERLOADED
   size_t open_spaces_max = 512;
   int reader_threads = 0;  // 0: one per core, at least 4
   std::string version;     // of the program, for Info

@@ -32,6 +32,8 @@ Result<std::unique_ptr<ReplicationImpl>> ReplicationImpl::Make(ReplicationOption
                                                                ReplicationContext context) {
   std::unique_ptr<ReplicationImpl> impl(
       new ReplicationImpl(std::move(options), std::move(context)));
+  impl->bulk_ = std::make_shared<BulkTurns>(*impl->context_.executor, *impl->context_.clock,
+                                            impl->options_.catch_up_rate);
   ASSIGN_OR_RETURN(impl->transport_, impl->options_.make_transport(
                                          impl->self_.id, impl->self_.incarnation, impl.get()));
   return impl;
@@ -57,6 +59,7 @@ RunnerContext ReplicationImpl::ContextOfRunners() {
   context.clock = context_.clock;
   context.entropy = context_.entropy;
   context.executor = context_.executor;
+  context.bulk = bulk_.get();
   context.transport = transport_.get();
   context.registry = registry_;
   context.contacts = &contacts_;

@@ -36,7 +36,9 @@ struct ReplicationOptions {
   uint64_t batch_entries = 100;
   uint64_t batch_bytes = 1u << 20;
   uint64_t catch_up_batch_bytes = 4u << 20;
+  uint64_t catch_up_rate = 0;  // bytes a second of old log, of all spaces; 0: no limit
   uint64_t window_bytes = 16u << 20;
+  uint64_t catch_up_above = 10'000;  // entries that a replica lacks: it catches up
   Duration shrink_after = std::chrono::milliseconds(1500);
   Duration commit_timeout = std::chrono::seconds(5);
   Duration lag_alert = std::chrono::seconds(1);

@@ -132,6 +132,7 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   const ReplicationOptions options_;
   ReplicationContext context_;
   replication::Member self_;
+  std::shared_ptr<BulkTurns> bulk_;
   std::unique_ptr<Transport> transport_;
   space::Registry* registry_ = nullptr;         // from Start on
   std::vector<std::atomic<int64_t>> contacts_;  // by place

@@ -21,6 +21,7 @@ void CollectReplica(const SpaceState& space, const ReplicaState& replica,
   sample.Set(Metric::kReplicationLagBytes, labels, static_cast<double>(replica.lag.bytes));
   sample.Set(Metric::kReplicationReplicaStatus, labels, static_cast<double>(replica.lag.status));
   sample.Set(Metric::kReplicationConnected, labels, replica.connected && replica.joined ? 1 : 0);
+  sample.Set(Metric::kCatchUpRemaining, labels, Seconds(replica.catch_up_eta.value_or(Duration())));
 }
 
 }  // namespace

@@ -50,7 +50,8 @@ struct Options {
     uint64_t max_episodes = 0, max_bytes = 0;
   } space_defaults;
   struct Replication {
-    uint64_t batch_entries = 0, batch_bytes = 0, window_bytes = 0, catch_up_batch_bytes = 0;
+    uint64_t batch_entries = 0, batch_bytes = 0, window_bytes = 0, catch_up_batch_bytes = 0,
+             catch_up_rate = 0;
     std::string compression;
     uint64_t stream_memory = 0;
     env::Duration connect_timeout{}, read_timeout{}, write_timeout{}, keepalive{}, heartbeat{};

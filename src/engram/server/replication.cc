@@ -44,6 +44,7 @@ std::optional<runtime::ReplicationOptions> ReplicationOptionsOf(const Options& o
   to.batch_entries = from.batch_entries;
   to.batch_bytes = from.batch_bytes;
   to.catch_up_batch_bytes = from.catch_up_batch_bytes;
+  to.catch_up_rate = from.catch_up_rate;
   to.window_bytes = from.window_bytes;
   to.shrink_after = from.shrink_after;
   to.commit_timeout = options.space_defaults.commit_timeout;

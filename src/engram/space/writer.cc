@@ -1,5 +1,6 @@
 #include "engram/space/writer.h"
 
+#include "engram/base/probe.h"
 #include "engram/space/epoch.h"
 
 namespace engram::space {
@@ -155,6 +156,7 @@ Status Writer::TakeRoom(uint64_t bytes) {
   if (core_.TakeCharge(bytes)) return OkStatus();
   core_.TrimTail(/*pressed=*/true);
   if (core_.TakeCharge(bytes)) return OkStatus();
+  Visit(Probe::kWritersSlowed);
   const uint64_t limit = core_.environment.tail_bytes_max;
   const bool waits_for_copies =
       core_.committer != nullptr && pending_bytes_ > core_.charged.load() / 2;

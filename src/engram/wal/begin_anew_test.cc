@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "engram/wal/hook_file_system.h"
+#include "engram/env/hook_file_system.h"
 #include "engram/wal/quarantine.h"
 #include "engram/wal/replica_test_kit.h"
 #include "engram/wal/tool.h"
@@ -84,7 +84,7 @@ TEST_F(BeginAnew, ThroughAPowerCutAtEveryStep) {
     std::unique_ptr<env::MemoryFileSystem> cut;
     uint64_t left = step;
     bool promised = false;
-    HookFileSystem fs(before.get(), [&] {
+    env::HookFileSystem fs(before.get(), [&] {
       if (cut == nullptr && left-- == 0) cut = before->CrashClone(prng);
     });
     {

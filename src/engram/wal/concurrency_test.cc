@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "engram/env/faulty_file_system.h"
-#include "engram/wal/hook_file_system.h"
+#include "engram/env/hook_file_system.h"
 #include "engram/wal/replica_test_kit.h"
 
 namespace engram::wal {
@@ -210,7 +210,7 @@ TEST(Concurrency, ACutWaitsForASyncThatIsOnItsWay) {
   std::mutex mutex;
   std::condition_variable changed;
   bool armed = false, inside = false, released = false, cut = false;
-  HookFileSystem fs(&memory, [&] {
+  env::HookFileSystem fs(&memory, [&] {
     std::unique_lock lock(mutex);
     if (!std::exchange(armed, false)) return;
     inside = true;

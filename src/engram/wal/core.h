@@ -60,6 +60,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Chunk FindInTail(const Segment& segment, uint64_t offset);
   Sequence ReadableThrough(ReadThrough through);
   // Changes when the log is cut: what a cursor knows of places is void then.
+  uint64_t cut_at_opening() const { return cut_at_opening_; }
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
   Sequence first();
   // A reader found damage: from now on the log is read-only. Returns `status`.
@@ -203,6 +204,7 @@ class Core : public std::enable_shared_from_this<Core> {
   uint64_t entries_offset_ GUARDED_BY(mutex_) = 0;  // where its last entry ends
   std::atomic<uint64_t> committed_;                 // rises under mutex_, but for a cut
   std::atomic<uint64_t> generation_{0};
+  uint64_t cut_at_opening_ = 0;  // set before anybody else knows of the log
 
   DiskGate gate_ GUARDED_BY(mutex_);
   CheckpointKeeper checkpoints_ GUARDED_BY(mutex_);

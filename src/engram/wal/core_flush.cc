@@ -1,5 +1,6 @@
 // Flushing: one leader at a time writes and syncs the oldest group, hands the lead on, and then
 // completes what was flushed, in order.
+#include "engram/base/probe.h"
 #include "engram/wal/core.h"
 #include "engram/wal/names.h"
 
@@ -195,6 +196,9 @@ void Core::WaitFor(const GroupPtr& group) {
 // dropped the pages and called them clean, so nothing is tried again.
 void Core::Poison(const Status& why) {
   if (poisoned_.ok()) {
+    if (pending_.size() > 1 || (!pending_.empty() && pending_.front()->entries > 1)) {
+      Visit(Probe::kGroupFailed);
+    }
     poisoned_ = Status(Reason::WAL_POISONED, "the log failed: " + why.message())
                     .Expected("writes and syncs that succeed")
                     .Suggest("look at the disk, then restart; the log is recovered when opened")

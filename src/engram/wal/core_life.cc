@@ -1,6 +1,7 @@
 // The life of a log in this process: opening, epochs, closing.
 #include <algorithm>
 
+#include "engram/base/probe.h"
 #include "engram/record/local.h"
 #include "engram/wal/core.h"
 #include "engram/wal/names.h"
@@ -50,6 +51,7 @@ Status Core::Start() {
     if (options_.observer) options_.observer->OnEvent(event.name, event.detail);
   }
   if (!damage_.ok()) {
+    Visit(Probe::kDamageAtOpening);
     if (options_.observer) options_.observer->OnEvent("corruption_found", damage_.message());
     return OkStatus();
   }
@@ -58,7 +60,10 @@ Status Core::Start() {
                    options_.fs->Open(segments_.back()->path(), env::OpenMode::kReadWrite));
   segments_.back()->SetFile(std::move(file));
   if (meta_->meta().phase == Phase::kRewinding) {
+    Visit(Probe::kRewindResumed);
+    const Sequence before = end_.sequence;
     RETURN_IF_ERROR(Rewind(meta_->meta().rewinding_to));
+    cut_at_opening_ = before.value() - end_.sequence.value();
   }
   epoch_ = std::max(end_.epoch, history_.empty() ? Epoch() : history_.back().epoch);
   // Epochs that only the last segment tells of: it will not be the last for ever.

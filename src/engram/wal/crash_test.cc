@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "engram/env/faulty_file_system.h"
-#include "engram/wal/hook_file_system.h"
+#include "engram/env/hook_file_system.h"
 #include "engram/wal/log_test_kit.h"
 
 namespace engram::wal {
@@ -140,7 +140,7 @@ class Lives {
     uint64_t left = prng_.Below(120);
     cut_ = nullptr;
     begun_ = false;
-    HookFileSystem fs(disk_.get(), [&] {
+    env::HookFileSystem fs(disk_.get(), [&] {
       if (cut_ || left-- > 0) return;
       // Now and then only the process dies: everything is readable, and not all of it is synced.
       cut_ = prng_.OneIn(4) ? disk_->Clone() : disk_->CrashClone(prng_);

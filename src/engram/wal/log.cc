@@ -49,6 +49,7 @@ class LogOnCore : public Log {
   }
   Status TruncateAfter(Sequence last) override { return core_->TruncateAfter(last); }
   State state() const override { return core_->state(); }
+  uint64_t cut_at_opening() const override { return core_->cut_at_opening(); }
 
  private:
   const std::shared_ptr<Core> core_;

@@ -188,6 +188,8 @@ class Log {
     Status why;  // of the first of these that holds
   };
   virtual State state() const = 0;
+  // Entries that the opening cut, to end a rewind that an earlier life had begun.
+  virtual uint64_t cut_at_opening() const = 0;
 };
 
 // Reads a log forward. Owned by one thread; the log must outlive it.

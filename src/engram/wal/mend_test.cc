@@ -1,11 +1,11 @@
 // Mending: what is found, what is taken, and that a crash at any step leaves a log that is whole or
 // damaged as before, never shorter.
+#include "engram/env/hook_file_system.h"
 #include "engram/wal/mend.h"
 
 #include <gtest/gtest.h>
 
 #include "engram/env/faulty_file_system.h"
-#include "engram/wal/hook_file_system.h"
 #include "engram/wal/log_test_kit.h"
 #include "engram/wal/tool.h"
 
@@ -202,7 +202,7 @@ TEST(Mend, ACrashAtAnyStepLeavesTheOldOrTheNewOne) {
   const auto good = MakeLog(60, true), damaged = good->Clone();
   ASSERT_TRUE(env::FlipStoredBit(*damaged, PathOf(*damaged, 1), 8 * 9000).ok());
   std::vector<std::unique_ptr<env::MemoryFileSystem>> crashes;
-  HookFileSystem hooked(damaged.get(), [&] {
+  env::HookFileSystem hooked(damaged.get(), [&] {
     for (uint64_t seed = 0; seed < 4; ++seed) {
       Prng prng(seed);
       crashes.push_back(damaged->CrashClone(prng));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engram/base/probe.h"
 #include "engram/record/local.h"
 #include "engram/wal/names.h"
 
@@ -243,6 +244,7 @@ Status Recovery::Judge(Segment& last, FileSource& source, const ScanEnd& end) {
   }
   ASSIGN_OR_RETURN(const bool zeros, OnlyZeros(source, end.offset));
   if (!zeros) {
+    Visit(Probe::kTornTail);
     out_.events.push_back({"torn_tail_cut", At(last, end.offset) + ", behind sequence " +
                                                 ToString(end.last.sequence)});
   }

@@ -2,7 +2,7 @@
 // on from where it ends, and in the end it is the same log.
 #include <gtest/gtest.h>
 
-#include "engram/wal/hook_file_system.h"
+#include "engram/env/hook_file_system.h"
 #include "engram/wal/replica_test_kit.h"
 #include "engram/wal/tool.h"
 
@@ -67,7 +67,7 @@ struct Life {
   void OneLife() {
     cut = nullptr;
     uint64_t left = prng.Below(60);
-    HookFileSystem fs(disk.get(), [&] {
+    env::HookFileSystem fs(disk.get(), [&] {
       if (cut || left-- > 0) return;
       cut = prng.OneIn(4) ? disk->Clone() : disk->CrashClone(prng);
       durable_at_cut = durable;

@@ -1,5 +1,5 @@
-// A file system that tells before each operation that changes something: where tests take their
-// crash clones. For tests; single-threaded.
+// A file system that tells before each operation that changes something: where tests and
+// simulations take their crash clones. Single-threaded; outlived by the one below it.
 #pragma once
 
 #include <functional>
@@ -9,17 +9,17 @@
 
 #include "engram/env/file_system.h"
 
-namespace engram::wal {
+namespace engram::env {
 
-class HookFileSystem : public env::FileSystem {
+class HookFileSystem : public FileSystem {
  public:
   using Hook = std::function<void()>;
-  HookFileSystem(env::FileSystem* base, Hook hook) : base_(base), hook_(std::move(hook)) {}
+  HookFileSystem(FileSystem* base, Hook hook) : base_(base), hook_(std::move(hook)) {}
 
-  Result<std::unique_ptr<env::File>> Open(const std::string& path, env::OpenMode mode) override {
-    if (mode == env::OpenMode::kCreate || mode == env::OpenMode::kCreateExclusive) hook_();
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    if (mode == OpenMode::kCreate || mode == OpenMode::kCreateExclusive) hook_();
     ASSIGN_OR_RETURN(auto file, base_->Open(path, mode));
-    return std::unique_ptr<env::File>(std::make_unique<HookFile>(std::move(file), &hook_));
+    return std::unique_ptr<File>(std::make_unique<HookFile>(std::move(file), &hook_));
   }
   Result<bool> Exists(const std::string& path) override { return base_->Exists(path); }
   Result<std::vector<std::string>> List(const std::string& d) override { return base_->List(d); }
@@ -43,16 +43,15 @@ class HookFileSystem : public env::FileSystem {
     hook_();
     return base_->SyncDirectory(path);
   }
-  Result<std::unique_ptr<env::FileLock>> Lock(const std::string& path) override {
+  Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
     return base_->Lock(path);
   }
-  Result<env::DiskSpace> Space(const std::string& path) override { return base_->Space(path); }
+  Result<DiskSpace> Space(const std::string& path) override { return base_->Space(path); }
 
  private:
-  class HookFile : public env::File {
+  class HookFile : public File {
    public:
-    HookFile(std::unique_ptr<env::File> base, const Hook* hook)
-        : base_(std::move(base)), hook_(hook) {}
+    HookFile(std::unique_ptr<File> base, const Hook* hook) : base_(std::move(base)), hook_(hook) {}
     Result<size_t> ReadAt(uint64_t offset, char* out, size_t size) override {
       return base_->ReadAt(offset, out, size);
     }
@@ -75,12 +74,12 @@ class HookFileSystem : public env::FileSystem {
     Result<uint64_t> Size() override { return base_->Size(); }
 
    private:
-    const std::unique_ptr<env::File> base_;
+    const std::unique_ptr<File> base_;
     const Hook* hook_;
   };
 
-  env::FileSystem* const base_;
+  FileSystem* const base_;
   const Hook hook_;
 };
 
-}  // namespace engram::wal
+}  // namespace engram::env
