@@ -49,11 +49,15 @@ constexpr Named kMutants[] = {
     {"fail-together", Mutant::kFailTogether},
     {"lag-zero-when-cut", Mutant::kLagZeroWhenCut},
     {"reconnect-unnoticed", Mutant::kReconnectUnnoticed},
+    {"stale-flush-counts", Mutant::kStaleFlushCounts},
+    {"poison-forgotten", Mutant::kPoisonForgotten},
+    {"window-ignored", Mutant::kWindowIgnored},
 };
 
 struct Tally {
   uint64_t runs = 0, failed = 0, operations = 0, acknowledged = 0, reads = 0;
   double seconds = 0;
+  std::array<uint64_t, kProbes> seeds{};  // that walked each rare path
 };
 
 void RunOne(const CommandOptions& options, uint64_t seed, Tally* tally) {
@@ -68,6 +72,7 @@ void RunOne(const CommandOptions& options, uint64_t seed, Tally* tally) {
   tally->acknowledged += result.acknowledged;
   tally->reads += result.reads;
   tally->seconds += result.seconds;
+  for (size_t i = 0; i < kProbes; ++i) tally->seeds[i] += result.visits[i] != 0;
   bool same = true;
   if (options.twice && result.ok()) {
     same = Run(run).trace_hash == result.trace_hash;
@@ -107,6 +112,11 @@ void Say(const Tally& tally) {
       "%lu runs, %lu failed; %.0f s simulated, %lu operations (%lu acknowledged), "
       "%lu reads\n",
       tally.runs, tally.failed, tally.seconds, tally.operations, tally.acknowledged, tally.reads);
+  std::printf("seeds that walked each rare path:\n");
+  for (size_t i = 0; i < kProbes; ++i) {
+    const ProbeInfo& probe = InfoOf(static_cast<Probe>(i));
+    std::printf("  %6lu  %-22s %s\n", tally.seeds[i], probe.name, probe.meaning);
+  }
 }
 
 Tally RunInProcesses(const CommandOptions& options) {
@@ -132,6 +142,7 @@ Tally RunInProcesses(const CommandOptions& options) {
     sum.runs += tally.runs, sum.failed += tally.failed;
     sum.operations += tally.operations, sum.acknowledged += tally.acknowledged;
     sum.reads += tally.reads, sum.seconds += tally.seconds;
+    for (size_t i = 0; i < kProbes; ++i) sum.seeds[i] += tally.seeds[i];
   }
   while (wait(nullptr) > 0) continue;
   return sum;

@@ -18,6 +18,7 @@ struct Facts {
   std::map<std::string, Instant> forced;  // by space: newest
   std::set<size_t> hurt_disks;            // places with a disk that failed, was full or lied
   std::set<std::pair<size_t, std::string>> hurt_spaces;  // … a fault that named one space
+  std::set<size_t> crashed;  // … that went in the middle of what they did, with what they counted
   std::set<size_t> held_down;  // stay down: the operator has said so of them
 
   // Two disks lost, or somebody forced: what was acknowledged before may be gone, with a statement.

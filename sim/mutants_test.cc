@@ -50,6 +50,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"linearizable", Mutant::kReplyBeforeCommit, 0, 60},
                     Case{"spaces-apart", Mutant::kFailTogether},
                     Case{"lag-honest", Mutant::kLagZeroWhenCut},
+                    Case{"in-sync-true", Mutant::kGrowBeforeEpochStart, 3},
+                    Case{"primary-in-set", Mutant::kOwnRecord, 3},
+                    Case{"stale-flush-ignored", Mutant::kStaleFlushCounts},
+                    Case{"poison-sticks", Mutant::kPoisonForgotten},
+                    Case{"bounded", Mutant::kWindowIgnored},
+                    Case{"deleted-stays-deleted", Mutant::kReplyBeforeCommit},
                     Case{"converges", Mutant::kReconnectUnnoticed}),
     [](const auto& info) {
       std::string name = info.param.checker;

@@ -1,5 +1,6 @@
 #include "sim/nemesis.h"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace engram::sim {
@@ -9,7 +10,12 @@ using env::Fault;
 using env::Operation;
 
 Nemesis::Nemesis(World& world, const Plan& plan, Facts& facts)
-    : world_(world), plan_(plan), facts_(facts), prng_(world.prng().Next()), skews_(world.size()) {}
+    : world_(world), plan_(plan), facts_(facts), prng_(world.prng().Next()), skews_(world.size()) {
+  world_.on_crash = [this](size_t place) {
+    facts_.crashed.insert(place);
+    StartLater(place, prng_.OneIn(2) ? UpTo(400ms) : UpTo(4s));
+  };
+}
 
 Duration Nemesis::UpTo(Duration most) {
   return Duration(static_cast<int64_t>(prng_.Below(static_cast<uint64_t>(most.count()))) + 1);
@@ -36,7 +42,7 @@ void Nemesis::Strike(Trouble trouble) {
     case Trouble::kCutOneWay:
       return Cut(/*one_way=*/true);
     case Trouble::kIsolate:
-      return Isolate();
+      return Isolate(place, 4s);
     case Trouble::kKill:
       return Kill(place, /*process_only=*/true, /*wipe=*/false);
     case Trouble::kPowerCut:
@@ -61,6 +67,10 @@ void Nemesis::Strike(Trouble trouble) {
       return SlowDisk(place);
     case Trouble::kBadNetwork:
       return BadNetwork();
+    case Trouble::kCrash:
+      return Crash(place, 80);
+    case Trouble::kLosePrimary:
+      return LosePrimary();
   }
 }
 
@@ -75,14 +85,29 @@ void Nemesis::Cut(bool one_way) {
   });
 }
 
-void Nemesis::Isolate() {
-  const size_t place = AnyPlace();
+void Nemesis::Isolate(size_t place, Duration at_most) {
   for (size_t other = 0; other < world_.size(); ++other) {
     if (other == place) continue;
     world_.network().Cut(place, other, true);
     world_.network().Cut(other, place, true);
   }
-  world_.scheduler().After(UpTo(4s), kWorld, [this] { world_.network().HealAll(); });
+  world_.scheduler().After(UpTo(at_most), kWorld, [this] { world_.network().HealAll(); });
+}
+
+// It goes on alone for a moment, and goes down with what nobody else has: the way to a rewind.
+void Nemesis::LosePrimary() {
+  const std::string& space = plan_.spaces[prng_.Below(plan_.spaces.size())].name;
+  for (size_t place = 0; place < world_.size(); ++place) {
+    if (!world_.up(place)) continue;
+    for (const runtime::SpaceState& state : world_.node(place).replication()->Spaces()) {
+      if (state.space != space || state.role != cluster::Role::kPrimary) continue;
+      Isolate(place, 800ms);
+      world_.scheduler().After(UpTo(500ms), kWorld, [this, place] {
+        Kill(place, /*process_only=*/prng_.OneIn(2), /*wipe=*/false);
+      });
+      return;
+    }
+  }
 }
 
 void Nemesis::Kill(size_t place, bool process_only, bool wipe) {
@@ -94,6 +119,20 @@ void Nemesis::Kill(size_t place, bool process_only, bool wipe) {
     facts_.wiped.insert(place);
   }
   StartLater(place, prng_.OneIn(2) ? UpTo(400ms) : UpTo(4s));
+}
+
+void Nemesis::Crash(size_t place, uint64_t changes) {
+  world_.KillInside(place, 1 + prng_.Below(changes), /*process_only=*/prng_.OneIn(2));
+}
+
+// A rewind takes about a dozen changes of files; each is a moment to die in.
+void Nemesis::OnProbe(Probe probe) {
+  const bool crashes = std::find(plan_.troubles.begin(), plan_.troubles.end(), Trouble::kCrash) !=
+                       plan_.troubles.end();
+  const bool rewinds = probe == Probe::kRewind || probe == Probe::kRewindResumed;
+  const Owner owner = world_.acting();
+  if (stopped_ || !crashes || !rewinds || owner == kWorld || !prng_.OneIn(3)) return;
+  Crash(static_cast<size_t>(owner), 14);
 }
 
 void Nemesis::StartLater(size_t place, Duration delay) {
@@ -148,6 +187,11 @@ void Nemesis::SlowDisk(size_t place) {
 // A monotonic clock only ever runs ahead; the wall clock steps as it likes.
 void Nemesis::Skew(size_t place) {
   skews_[place] += UpTo(1s);
+  if (world_.up(place)) {
+    for (const runtime::SpaceState& state : world_.node(place).replication()->Spaces()) {
+      if (state.role == cluster::Role::kPrimary) Visit(Probe::kPrimaryClockStepped);
+    }
+  }
   const Duration wall = UpTo(20s) - 10s;
   world_.clock(place).Skew(skews_[place], wall);
 }
@@ -167,6 +211,7 @@ void Nemesis::Heal() {
   world_.network().HealAll();
   for (size_t place = 0; place < world_.size(); ++place) {
     world_.disk(place).Heal();
+    world_.KillInside(place, 0, false);
     world_.SlowDown(place, plan_.slow_flush, 50us);
     if (!world_.up(place)) StartLater(place, UpTo(200ms));
   }

@@ -2,6 +2,7 @@
 // at the end. What it did stands in Facts. Not thread-safe.
 #pragma once
 
+#include "engram/base/probe.h"
 #include "sim/facts.h"
 #include "sim/plan.h"
 #include "sim/world.h"
@@ -15,6 +16,8 @@ class Nemesis {
   void Start();
   // No further trouble; nodes that are down stay so until Heal.
   void Stop() { stopped_ = true; }
+  // A rare path is walked by the node: a good moment to strike.
+  void OnProbe(Probe probe);
   // Everything works again, and every node is started.
   void Heal();
 
@@ -22,8 +25,10 @@ class Nemesis {
   void Next();
   void Strike(Trouble trouble);
   void Cut(bool one_way);
-  void Isolate();
+  void Isolate(size_t place, Duration at_most);
+  void LosePrimary();
   void Kill(size_t place, bool process_only, bool wipe);
+  void Crash(size_t place, uint64_t changes);
   void StartLater(size_t place, Duration delay);
   void HurtDisk(Trouble trouble, size_t place);
   void FillDisk(size_t place);

@@ -80,7 +80,7 @@ class Network::Port : public runtime::Transport {
     return OkStatus();
   }
   bool Send(size_t peer, Lane lane, SpaceMessage message) override {
-    if (listener_ == nullptr || !peers_[peer].connected) return false;
+    if (listener_ == nullptr || silent_ || !peers_[peer].connected) return false;
     if (network_.on_send) network_.on_send(place_, peer, message);
     if (network_.tamper) network_.tamper(place_, peer, &message);
     network_.Deliver(place_, peer, lane, std::move(message));
@@ -113,6 +113,7 @@ class Network::Port : public runtime::Transport {
 
   Network& network_;
   const size_t place_;
+  bool silent_ = false;
   const PeerIdentity identity_;
   TransportListener* listener_ = nullptr;
   mutable std::vector<PeerState> peers_;
@@ -125,7 +126,8 @@ Network::Network(Scheduler& scheduler, size_t nodes)
       cut_(nodes * nodes),
       ports_(nodes),
       session_(nodes * nodes),
-      up_(nodes * nodes) {}
+      up_(nodes * nodes),
+      parted_(nodes * nodes, scheduler.now()) {}
 
 Network::~Network() = default;
 
@@ -136,6 +138,10 @@ std::unique_ptr<runtime::Transport> Network::MakeTransport(size_t place, PeerIde
 void Network::Cut(size_t from, size_t to, bool cut) {
   cut_[from * nodes_ + to] = cut;
   scheduler_.After(kNotice, kWorld, [this, from, to] { Check(from, to); });
+}
+
+void Network::Silence(size_t place) {
+  if (ports_[place] != nullptr) ports_[place]->silent_ = true;
 }
 
 void Network::HealAll() {
@@ -184,6 +190,7 @@ void Network::Part(size_t a, size_t b, const char* why) {
   if (a > b) std::swap(a, b);
   if (!up_[a * nodes_ + b]) return;
   up_[a * nodes_ + b] = false;
+  parted_[a * nodes_ + b] = scheduler_.now();
   ++session_[a * nodes_ + b];
   for (const auto& [at, other] : {std::pair(a, b), std::pair(b, a)}) {
     Port* port = ports_[at];
@@ -206,7 +213,7 @@ Duration Network::Delay() {
 
 void Network::Deliver(size_t from, size_t to, Lane lane, SpaceMessage message) {
   Prng& prng = scheduler_.prng();
-  if (cut(from, to)) return;
+  if (cut(from, to) || (lose && lose(from, to, message))) return;
   if (faults.lose_one_in != 0 && prng.OneIn(faults.lose_one_in)) return;
   const int copies = faults.double_one_in != 0 && prng.OneIn(faults.double_one_in) ? 2 : 1;
   const size_t a = std::min(from, to), b = std::max(from, to);
@@ -216,15 +223,25 @@ void Network::Deliver(size_t from, size_t to, Lane lane, SpaceMessage message) {
     if (faults.overtake_one_in != 0 && prng.OneIn(faults.overtake_one_in)) {
       delay += Duration(static_cast<int64_t>(prng.Below(20'000'000)));
     }
-    scheduler_.After(delay, static_cast<Owner>(to), [this, from, to, a, b, session, lane, message] {
-      Port* port = ports_[to];
-      if (port == nullptr || session_[a * nodes_ + b] != session) return;
-      if (!port->peers_[from].connected) return;
-      port->peers_[from].last_contact = clock_of(to);
-      scheduler_.Trace(Describe(from, to, message));
-      port->listener_->OnMessage(from, lane, message);
-    });
+    Arrive(delay, from, to, session, lane, message);
   }
+}
+
+// Nothing is heard of a connection before its handshake: what comes earlier waits behind it.
+void Network::Arrive(Duration delay, size_t from, size_t to, uint64_t session, Lane lane,
+                     const SpaceMessage& message) {
+  scheduler_.After(delay, static_cast<Owner>(to), [this, from, to, session, lane, message] {
+    Port* port = ports_[to];
+    if (port == nullptr || session_[std::min(from, to) * nodes_ + std::max(from, to)] != session) {
+      return;
+    }
+    if (!port->peers_[from].connected) {
+      return Arrive(std::chrono::microseconds(100), from, to, session, lane, message);
+    }
+    port->peers_[from].last_contact = clock_of(to);
+    scheduler_.Trace(Describe(from, to, message));
+    port->listener_->OnMessage(from, lane, message);
+  });
 }
 
 }  // namespace engram::sim

@@ -36,10 +36,18 @@ class Network {
   bool cut(size_t from, size_t to) const { return cut_[from * nodes_ + to]; }
   // Both nodes hear each other, as far as they know.
   bool connected(size_t a, size_t b) const { return up_[std::min(a, b) * nodes_ + std::max(a, b)]; }
+  // Since when they do not.
+  Instant parted_since(size_t a, size_t b) const {
+    return parted_[std::min(a, b) * nodes_ + std::max(a, b)];
+  }
   // What a node's own clock says; the transport has no other.
   std::function<Instant(size_t place)> clock_of;
+  // It is dead and does not know it yet: nothing that it says is heard, until it starts again.
+  void Silence(size_t place);
   // Called for every message that a node sends, before anything happens to it.
   std::function<void(size_t from, size_t to, const runtime::SpaceMessage&)> on_send;
+  // True: it gets lost.
+  std::function<bool(size_t from, size_t to, const runtime::SpaceMessage&)> lose;
   // May change it on its way.
   std::function<void(size_t from, size_t to, runtime::SpaceMessage*)> tamper;
 
@@ -50,6 +58,8 @@ class Network {
   void Meet(size_t a, size_t b);
   void Part(size_t a, size_t b, const char* why);
   void Deliver(size_t from, size_t to, runtime::Lane lane, runtime::SpaceMessage message);
+  void Arrive(Duration delay, size_t from, size_t to, uint64_t session, runtime::Lane lane,
+              const runtime::SpaceMessage& message);
   Duration Delay();
 
   Scheduler& scheduler_;
@@ -58,6 +68,7 @@ class Network {
   std::vector<Port*> ports_;       // by place; null: not started
   std::vector<uint64_t> session_;  // of each pair: messages of an earlier one are void
   std::vector<bool> up_;
+  std::vector<Instant> parted_;
 };
 
 }  // namespace engram::sim

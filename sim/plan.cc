@@ -8,14 +8,35 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kNames[] = {
-    "cut",  "cut-one-way", "isolate", "kill",      "power-cut", "pause",     "wipe",
-    "skew", "write",       "sync",    "full-disk", "bit-flip",  "slow-disk", "bad-network"};
+constexpr const char* kNames[] = {"cut",       "cut-one-way", "isolate",   "kill",
+                                  "power-cut", "pause",       "wipe",      "skew",
+                                  "write",     "sync",        "full-disk", "bit-flip",
+                                  "slow-disk", "bad-network", "crash",     "lose-primary"};
 static_assert(std::size(kNames) == kTroubles);
 
 Duration Between(Prng& prng, Duration least, Duration most) {
   return least +
          Duration(static_cast<int64_t>(prng.Below(static_cast<uint64_t>((most - least).count()))));
+}
+
+template <size_t N>
+uint64_t OneOf(Prng& prng, const uint64_t (&values)[N]) {
+  return values[prng.Below(N)];
+}
+
+size_t Nodes(Prng& prng) {
+  const uint64_t dice = prng.Below(20);
+  return dice < 11 ? 2 : dice < 18 ? 3 : 5;
+}
+
+// Mostly as in service, since faults of one kind hide others.
+void DrawSizes(Prng& prng, Plan* plan) {
+  plan->segment_bytes = OneOf(prng, {8u << 10, 16u << 10, 64u << 10});
+  if (prng.OneIn(3)) plan->window_bytes = OneOf(prng, {2u << 10, 8u << 10, 64u << 10});
+  if (prng.OneIn(3)) plan->batch_bytes = OneOf(prng, {1u << 10, 4u << 10, 64u << 10});
+  if (prng.OneIn(3)) plan->batch_entries = OneOf(prng, {1, 3, 10});
+  if (prng.OneIn(2)) plan->catch_up_above = OneOf(prng, {2, 20, 100});
+  if (prng.OneIn(6)) plan->tail_bytes_max = OneOf(prng, {8u << 10, 32u << 10});
 }
 
 }  // namespace
@@ -28,7 +49,7 @@ Plan MakePlan(uint64_t seed, size_t nodes) {
   Prng prng(seed * 0x9e3779b97f4a7c15 + 1);
   Plan plan;
   plan.seed = seed;
-  plan.nodes = nodes != 0 ? nodes : (prng.OneIn(4) ? 3 : 2);
+  plan.nodes = nodes != 0 ? nodes : Nodes(prng);
   const bool local_first = prng.OneIn(4);
   plan.spaces.push_back(
       {"default", local_first ? v1::DURABILITY_LOCAL : v1::DURABILITY_REPLICATED});
@@ -49,6 +70,7 @@ Plan MakePlan(uint64_t seed, size_t nodes) {
   plan.false_statements = prng.OneIn(6);
   plan.forces = prng.OneIn(10);
   plan.slow_flush = prng.OneIn(3) ? Between(prng, 1ms, 30ms) : Between(prng, 20us, 1ms);
+  DrawSizes(prng, &plan);
   return plan;
 }
 

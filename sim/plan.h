@@ -28,8 +28,10 @@ enum class Trouble {
   kFlipBit,
   kSlowDisk,
   kBadNetwork,
+  kCrash,
+  kLosePrimary,
 };
-inline constexpr int kTroubles = 14;
+inline constexpr int kTroubles = 16;
 const char* Name(Trouble trouble);
 
 struct SpacePlan {
@@ -50,6 +52,13 @@ struct Plan {
   bool false_statements = false;  // the operator may say stopped of a node that runs
   bool forces = false;            // … and may force before everything is healed
   Duration slow_flush{};
+  // Sizes that decide which paths are walked: small ones reach every bound within seconds.
+  uint64_t segment_bytes = 16u << 10;
+  uint64_t tail_bytes_max = 64u << 20;
+  uint64_t window_bytes = 16u << 20;
+  uint64_t batch_bytes = 1u << 20;
+  uint64_t batch_entries = 100;
+  uint64_t catch_up_above = 10'000;
   replication::Mutant mutant = replication::Mutant::kNone;
 };
 

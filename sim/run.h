@@ -2,9 +2,11 @@
 // and every checker beside it. The same options give the same run, to the last event.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <string>
 
+#include "engram/base/probe.h"
 #include "engram/replication/mutant.h"
 
 namespace engram::sim {
@@ -22,6 +24,7 @@ struct RunResult {
   uint64_t seed = 0;
   std::string checker, what;  // of a failed one
   uint64_t trace_hash = 0;
+  std::array<uint64_t, kProbes> visits{};  // of each probe
   uint64_t steps = 0, operations = 0, acknowledged = 0, reads = 0;
   double seconds = 0;              // simulated
   std::string plan;                // in words

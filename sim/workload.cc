@@ -121,6 +121,21 @@ void Workload::WriteOnce(const std::string& space, v1::Durability level, Instant
   Try(clients_[0].get(), &operation, until);
 }
 
+const Operation& Workload::AskOnce(size_t place, const std::string& space, const std::string& id,
+                                   Operation::Kind kind, v1::Durability level) {
+  Operation& operation = history_.operations.emplace_back();
+  operation.id = next_id_++;
+  operation.space = space;
+  operation.kind = kind;
+  operation.asked = level;
+  operation.invoked = world_.scheduler().now();
+  operation.memory_id = id;
+  operation.texts = {space + " " + std::to_string(operation.id) + " asked"};
+  clients_[0]->primary[space] = place;
+  Try(clients_[0].get(), &operation, world_.scheduler().now());
+  return operation;
+}
+
 void Workload::Try(Client* client, Operation* operation, Instant give_up) {
   if (operation->attempts++ == 0) ++busy_;
   auto attempt = std::make_shared<Attempt>();
@@ -228,8 +243,10 @@ void Workload::Read(Client*) {
   if (reading.id.empty()) reading.id = "shared" + std::to_string(prng_.Below(6));
   const size_t place = prng_.Below(world_.size());
   if (!world_.up(place)) return;
-  world_.scheduler().After(kRoundTrip, static_cast<Owner>(place),
-                           [this, place, reading] { ReadAt(place, reading); });
+  const uint64_t life = world_.life(place);
+  world_.scheduler().After(kRoundTrip, static_cast<Owner>(place), [this, place, reading, life] {
+    if (world_.life(place) == life) ReadAt(place, reading);  // who is dead shows nothing
+  });
 }
 
 }  // namespace engram::sim

@@ -29,6 +29,10 @@ class Workload {
   // One write from outside of the mix, tried again until `until`.
   void WriteOnce(const std::string& space, v1::Durability level, Instant until);
 
+  // One call of that node, once; what comes of it stands in the operation.
+  const Operation& AskOnce(size_t place, const std::string& space, const std::string& id,
+                           Operation::Kind kind, v1::Durability level);
+
   // Called in the moment when a node answers a write with success, on its time.
   std::function<void(const Operation&)> on_reply;
   std::function<void(const Reading&)> on_read;

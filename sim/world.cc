@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "engram/base/probe.h"
+
 namespace engram::sim {
 
 namespace {
@@ -28,13 +30,14 @@ World::~World() {
 runtime::NodeOptions World::OptionsOf(size_t place) {
   SimNode& node = *nodes_[place];
   runtime::NodeOptions options;
-  options.fs = node.faulty.get();
+  options.fs = node.hooked.get();
   options.clock = &node.clock;
   options.entropy = &node.entropy;
   options.name = NameOf(place);
   options.data_dir = "/data";
   options.version = "sim";
   options.log.segment_bytes = options_.segment_bytes;
+  options.tail_bytes_max = options_.tail_bytes_max;
   options.log.min_free_bytes = 1;
   options.log.reserve_bytes = 0;
   options.space_defaults = options_.space_defaults;
@@ -63,7 +66,10 @@ runtime::NodeOptions World::OptionsOf(size_t place) {
 
 Status World::Start(size_t place) {
   SimNode& node = *nodes_[place];
-  ASSIGN_OR_RETURN(node.node, runtime::Node::Start(OptionsOf(place)));
+  starting_ = static_cast<Owner>(place);
+  auto started = runtime::Node::Start(OptionsOf(place));
+  starting_.reset();
+  ASSIGN_OR_RETURN(node.node, std::move(started));
   ++node.life;
   scheduler_.Trace("start " + NameOf(place));
   return OkStatus();
@@ -87,11 +93,50 @@ void World::Kill(size_t place, bool process_only) {
   if (before_end) before_end(place);
   ++node.life;
   auto files = process_only ? node.files->Clone() : node.files->CrashClone(scheduler_.prng());
+  node.crash_in = 0;
   node.faulty->Heal();
   End(place);
+  SetDisk(place, std::move(files));
+  scheduler_.Trace((process_only ? "kill " : "cut power ") + NameOf(place));
+}
+
+void World::SetDisk(size_t place, std::unique_ptr<env::MemoryFileSystem> files) {
+  SimNode& node = *nodes_[place];
+  node.hooked.reset();
+  node.faulty.reset();
   node.files = std::move(files);
   node.faulty = std::make_unique<env::FaultyFileSystem>(*node.files);
-  scheduler_.Trace((process_only ? "kill " : "cut power ") + NameOf(place));
+  node.hooked =
+      std::make_unique<env::HookFileSystem>(node.faulty.get(), [this, place] { OnChange(place); });
+}
+
+void World::KillInside(size_t place, uint64_t changes, bool process_only) {
+  nodes_[place]->crash_in = changes;
+  nodes_[place]->crash_process_only = process_only;
+}
+
+// The node cannot be ended in the middle of a call; from here on it is a ghost: nobody hears it,
+// and its disk is thrown away.
+void World::OnChange(size_t place) {
+  SimNode& node = *nodes_[place];
+  if (node.crash_in == 0 || --node.crash_in != 0) return;
+  Visit(Probe::kCrashInStep);
+  node.left =
+      node.crash_process_only ? node.files->Clone() : node.files->CrashClone(scheduler_.prng());
+  ++node.life;
+  network_.Silence(place);
+  scheduler_.After(Duration(0), kWorld, [this, place] { Crash(place); });
+}
+
+void World::Crash(size_t place) {
+  SimNode& node = *nodes_[place];
+  if (node.left == nullptr) return;
+  node.faulty->Heal();
+  if (up(place)) End(place);
+  ++node.life;
+  SetDisk(place, std::exchange(node.left, nullptr));
+  scheduler_.Trace("crash inside " + NameOf(place));
+  if (on_crash) on_crash(place);
 }
 
 Status World::StopNode(size_t place) {
@@ -112,11 +157,8 @@ Status World::StopNode(size_t place) {
 }
 
 void World::Wipe(size_t place) {
-  SimNode& node = *nodes_[place];
-  ++node.disk_life;
-  node.faulty.reset();
-  node.files = std::make_unique<env::MemoryFileSystem>();
-  node.faulty = std::make_unique<env::FaultyFileSystem>(*node.files);
+  ++nodes_[place]->disk_life;
+  SetDisk(place, std::make_unique<env::MemoryFileSystem>());
   scheduler_.Trace("wipe " + NameOf(place));
 }
 

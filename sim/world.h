@@ -4,10 +4,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engram/env/faulty_file_system.h"
+#include "engram/env/hook_file_system.h"
 #include "engram/env/memory_file_system.h"
 #include "engram/runtime/node.h"
 #include "sim/network.h"
@@ -19,6 +21,7 @@ struct WorldOptions {
   size_t nodes = 2;
   uint64_t seed = 1;
   uint64_t segment_bytes = 64u << 10;
+  uint64_t tail_bytes_max = 64u << 20;
   v1::SpaceSettings space_defaults;         // of `default`
   runtime::ReplicationOptions replication;  // nodes, me and make_transport are filled in
 };
@@ -29,6 +32,7 @@ class World {
   ~World();
 
   Scheduler& scheduler() { return scheduler_; }
+  const Scheduler& scheduler() const { return scheduler_; }
   Network& network() { return network_; }
   Prng& prng() { return scheduler_.prng(); }
   size_t size() const { return nodes_.size(); }
@@ -37,6 +41,10 @@ class World {
   // Power cut: what was not synced is lost, kept or torn, by seed. `process_only`: kill -9, the
   // machine goes on.
   void Kill(size_t place, bool process_only);
+  // The same, but inside of what the node does: before the `changes`-th change of a file from now
+  // on. What it did and said after that never happened. `on_crash` is told when it has.
+  void KillInside(size_t place, uint64_t changes, bool process_only);
+  std::function<void(size_t place)> on_crash;
   // Orderly.
   Status StopNode(size_t place);
   // A new disk: comes back as another incarnation. Only when it is down.
@@ -55,6 +63,8 @@ class World {
   std::string NameOf(size_t place) const { return "n" + std::to_string(place + 1); }
   // How long a task of the pool that syncs, and of the others, may wait for its turn.
   void SlowDown(size_t place, Duration flush, Duration others);
+  // Whose code runs now, also while it starts.
+  Owner acting() const { return starting_.value_or(scheduler_.current()); }
   // Called before a node ends, while it can still be looked at.
   std::function<void(size_t place)> before_end;
 
@@ -69,17 +79,25 @@ class World {
     SimEntropy entropy;
     std::unique_ptr<env::MemoryFileSystem> files;
     std::unique_ptr<env::FaultyFileSystem> faulty;
+    std::unique_ptr<env::HookFileSystem> hooked;  // what the node sees
+    uint64_t crash_in = 0;                        // changes of a file; 0: none is meant
+    bool crash_process_only = false;
+    std::unique_ptr<env::MemoryFileSystem> left;  // what a crash left, until it is carried out
     std::unique_ptr<runtime::Node> node;
     uint64_t life = 0, disk_life = 0;
     Duration flush_delay = std::chrono::microseconds(50), delay = std::chrono::microseconds(50);
   };
   runtime::NodeOptions OptionsOf(size_t place);
   void End(size_t place);
+  void SetDisk(size_t place, std::unique_ptr<env::MemoryFileSystem> files);
+  void OnChange(size_t place);
+  void Crash(size_t place);
 
   const WorldOptions options_;
   Scheduler scheduler_;
   Network network_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
+  std::optional<Owner> starting_;
 };
 
 }  // namespace engram::sim

@@ -50,6 +50,12 @@ const std::vector<std::pair<std::string, MakeChecker>>& AllCheckers() {
       {"linearizable", MakeLinearizable},
       {"spaces-apart", MakeSpacesApart},
       {"lag-honest", MakeLagHonest},
+      {"in-sync-true", MakeInSyncTrue},
+      {"primary-in-set", MakePrimaryInSet},
+      {"stale-flush-ignored", MakeStaleFlushIgnored},
+      {"poison-sticks", MakePoisonSticks},
+      {"bounded", MakeBounded},
+      {"deleted-stays-deleted", MakeDeletedStaysDeleted},
       {"converges", MakeConverges},
   };
   return all;

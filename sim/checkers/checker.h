@@ -89,6 +89,12 @@ std::unique_ptr<Checker> MakeIndexEqualsLog(Scene& scene);
 std::unique_ptr<Checker> MakeLinearizable(Scene& scene);
 std::unique_ptr<Checker> MakeSpacesApart(Scene& scene);
 std::unique_ptr<Checker> MakeLagHonest(Scene& scene);
+std::unique_ptr<Checker> MakeInSyncTrue(Scene& scene);
+std::unique_ptr<Checker> MakePrimaryInSet(Scene& scene);
+std::unique_ptr<Checker> MakeStaleFlushIgnored(Scene& scene);
+std::unique_ptr<Checker> MakePoisonSticks(Scene& scene);
+std::unique_ptr<Checker> MakeBounded(Scene& scene);
+std::unique_ptr<Checker> MakeDeletedStaysDeleted(Scene& scene);
 std::unique_ptr<Checker> MakeConverges(Scene& scene);
 
 }  // namespace engram::sim

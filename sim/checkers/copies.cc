@@ -124,7 +124,8 @@ class LagHonest : public Checker {
   explicit LagHonest(Scene& scene) : Checker(scene, "lag-honest") {}
   void OnPoll(const Poll& poll) override {
     for (size_t place = 0; place < poll.states.size(); ++place) {
-      NoteParted(place);
+      const std::pair life(place, scene_.world.life(place));
+      began_.try_emplace(life, scene_.world.scheduler().now());
       for (const runtime::SpaceState& state : poll.states[place]) {
         if (state.role != cluster::Role::kPrimary) continue;
         for (const runtime::ReplicaState& replica : state.replicas) {
@@ -136,17 +137,6 @@ class LagHonest : public Checker {
 
  private:
   static constexpr Duration kNotice = std::chrono::milliseconds(500);
-  // Whether it leads or not: who is heard of meanwhile is not silent since the last time it led.
-  void NoteParted(size_t place) {
-    for (size_t other = 0; other < scene_.world.size(); ++other) {
-      const std::tuple key(place, scene_.world.life(place), other);
-      if (scene_.world.network().connected(place, other)) {
-        parted_.erase(key);
-      } else {
-        parted_.try_emplace(key, scene_.world.scheduler().now());
-      }
-    }
-  }
   void LookAt(const Poll& poll, size_t place, const runtime::SpaceState& state,
               const runtime::ReplicaState& replica) {
     size_t other = 0;
@@ -155,22 +145,30 @@ class LagHonest : public Checker {
     const auto* truth = Find(poll, other, state.space);
     // A node that nobody has told yet that it no longer leads may not know.
     const bool follows = truth != nullptr && truth->promised <= state.epoch;
-    if (follows && truth->durable < state.durable) {
+    // That a disk was lost meanwhile can be known of nobody who is away.
+    const std::tuple key(place, scene_.world.life(place), other, state.space);
+    if (replica.joined) disks_[key] = scene_.world.disk_life(other);
+    const bool same_disk = disks_.try_emplace(key, scene_.world.disk_life(other)).first->second ==
+                           scene_.world.disk_life(other);
+    if (follows && same_disk && truth->durable < state.durable) {
       const uint64_t lacks = state.durable.value() - truth->durable.value();
       if (replica.lag.entries < lacks) {
         return Fail(where + " that it lacks " + std::to_string(replica.lag.entries) +
                     " entries, and it lacks " + std::to_string(lacks));
       }
     }
-    const auto since = parted_.find({place, scene_.world.life(place), other});
-    if (since == parted_.end()) return;
-    const Duration parted = scene_.world.scheduler().now() - since->second;
+    const Network& network = scene_.world.network();
+    if (network.connected(place, other)) return;
+    const Duration parted =
+        scene_.world.scheduler().now() -
+        std::max(network.parted_since(place, other), began_.at({place, scene_.world.life(place)}));
     if (parted < kNotice || replica.lag.time > parted - kNotice) return;
     Fail(where + " that it lags " + std::to_string(replica.lag.time.count() / 1'000'000) +
          " ms, and they have not heard of each other for " +
          std::to_string(parted.count() / 1'000'000) + " ms");
   }
-  std::map<std::tuple<size_t, uint64_t, size_t>, Instant> parted_;
+  std::map<std::pair<size_t, uint64_t>, Instant> began_;  // by place and life
+  std::map<std::tuple<size_t, uint64_t, size_t, std::string>, uint64_t> disks_;
 };
 
 // When everything is mended: one primary, everybody in the set, equal logs, and writes go on.

@@ -1,0 +1,103 @@
+// The in-sync set: in-sync-true, primary-in-set.
+#include <algorithm>
+
+#include "sim/checkers/checker.h"
+
+namespace engram::sim {
+
+namespace {
+
+bool Holds(const replication::Members& members, const replication::Member& member) {
+  return std::find(members.begin(), members.end(), member) != members.end();
+}
+
+// Who joins a set has durably, in that moment, the first entry of the epoch that takes it in.
+class InSyncTrue : public Checker {
+ public:
+  explicit InSyncTrue(Scene& scene) : Checker(scene, "in-sync-true") {}
+  void OnPoll(const Poll& poll) override {
+    for (size_t place = 0; place < poll.states.size(); ++place) {
+      for (const runtime::SpaceState& state : poll.states[place]) {
+        if (state.role != cluster::Role::kPrimary || !state.record.has_value()) continue;
+        LookAt(poll, place, state);
+      }
+    }
+  }
+
+ private:
+  void LookAt(const Poll& poll, size_t place, const runtime::SpaceState& state) {
+    const replication::SpaceRecord& record = *state.record;
+    // A space that was made anew begins with the same epochs, but of another incarnation.
+    Known& known = known_[{state.space, record.epoch, record.primary}];
+    if (known.at.is_zero()) {
+      known = {record.at, record.in_sync};
+      return;
+    }
+    for (const replication::Member& member : record.in_sync) {
+      if (Holds(known.in_sync, member)) continue;
+      JudgeNew(poll, place, state, member, known.at);
+    }
+    known.in_sync = record.in_sync;
+  }
+  void JudgeNew(const Poll& poll, size_t primary, const runtime::SpaceState& state,
+                const replication::Member& member, Sequence start) {
+    for (size_t place = 0; place < poll.states.size(); ++place) {
+      if (NameOf(place) != member.node || !scene_.world.up(place)) continue;
+      if (scene_.world.node(place).identity().incarnation != member.incarnation) continue;
+      const auto left = scene_.world.files(place).CrashClone(env::LoseAll);
+      const DiskLog log = ReadDiskLog(*left, state.space);
+      const DiskEntry* entry = log.At(start);
+      if (entry != nullptr && entry->epoch == state.epoch) continue;
+      // Whoever promised a later epoch since may have cut what it had.
+      const auto* there = Find(poll, place, state.space);
+      if (there == nullptr || there->promised > state.epoch) continue;
+      return Fail(state.space + ": " + NameOf(primary) + " took " + member.node +
+                  " into the set of epoch " + ToString(state.epoch) + ", whose disk ends at " +
+                  ToString(log.end()) + " and lacks entry " + ToString(start));
+    }
+  }
+  struct Known {
+    Sequence at;  // of the first EpochStart of the epoch
+    replication::Members in_sync;
+  };
+  std::map<std::tuple<std::string, Epoch, replication::Member>, Known> known_;
+};
+
+// Who begins an epoch was in the set of the record before it, unless somebody forced.
+class PrimaryInSet : public Checker {
+ public:
+  explicit PrimaryInSet(Scene& scene) : Checker(scene, "primary-in-set") {}
+  void OnPoll(const Poll& poll) override {
+    for (const auto& [space, logs] : poll.logs) {
+      for (size_t place = 0; place < logs.size(); ++place) LookAt(space, place, logs[place]);
+    }
+  }
+  void AtRest(const Rest& rest) override { OnPoll(rest.poll); }
+
+ private:
+  void LookAt(const std::string& space, size_t place, const DiskLog& log) {
+    const replication::SpaceRecord* before = nullptr;
+    for (const DiskEntry& entry : log.entries) {
+      if (!entry.start.has_value()) continue;
+      const replication::SpaceRecord& record = *entry.start;
+      const bool begins = before != nullptr && record.epoch != before->epoch;
+      if (begins && !Holds(before->in_sync, record.primary) && !scene_.facts.Doubt(space)) {
+        return Fail(space + ": " + record.primary.node + " began epoch " + ToString(record.epoch) +
+                    ", and was not in the set of epoch " + ToString(before->epoch) +
+                    ", as the log of " + NameOf(place) + " has it");
+      }
+      before = &record;
+    }
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Checker> MakeInSyncTrue(Scene& scene) {
+  return std::make_unique<InSyncTrue>(scene);
+}
+std::unique_ptr<Checker> MakePrimaryInSet(Scene& scene) {
+  return std::make_unique<PrimaryInSet>(scene);
+}
+
+}  // namespace engram::sim
