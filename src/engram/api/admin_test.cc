@@ -301,23 +301,5 @@ TEST_F(ExplainTest, SaysWhatIsMissing) {
   EXPECT_THAT(Words(), Contains(HasSubstr("refused (NO_PRIMARY)")));
 }
 
-TEST(StalenessTest, RefusesAReplicaThatIsCutOffOrFurtherBehind) {
-  google::protobuf::Duration second;
-  second.set_seconds(1);
-  space::CopyState copy;
-  copy.behind = std::chrono::milliseconds(400);
-  EXPECT_TRUE(CheckStaleness(copy, second, Sequence(7)).ok());
-  copy.behind = std::chrono::milliseconds(1400);
-  const Status stale = CheckStaleness(copy, second, Sequence(7));
-  EXPECT_EQ(stale.reason(), Reason::TOO_STALE);
-  EXPECT_EQ(stale.metadata().at("behind_ms"), "1400");
-  EXPECT_EQ(stale.metadata().at("visible_through"), "7");
-  copy.behind = Duration::zero();
-  copy.connected = false;
-  EXPECT_EQ(CheckStaleness(copy, second, Sequence(7)).reason(), Reason::TOO_STALE);
-  copy.primary = true;
-  EXPECT_TRUE(CheckStaleness(copy, second, Sequence(7)).ok());
-}
-
 }  // namespace
 }  // namespace engram::api

@@ -127,8 +127,8 @@ TEST_F(GrpcDoorTest, CallsThatAreNotBuiltNameWhatServes) {
   }
   {
     grpc::ClientContext context;
-    auto reader = stub_->Watch(&context, {});
-    v1::WatchResponse response;
+    auto reader = stub_->Dream(&context, {});
+    v1::DreamResponse response;
     EXPECT_FALSE(reader->Read(&response));
     EXPECT_EQ(FromGrpc(reader->Finish()).reason(), Reason::UNIMPLEMENTED_FEATURE);
   }

@@ -32,7 +32,10 @@ Status CannotListen(const std::string& address) {
 class GrpcServerImpl : public GrpcServer {
  public:
   GrpcServerImpl(runtime::Node& node, Service& service, const GrpcOptions& options)
-      : door_{node, service, options},
+      : door_{.node = node,
+              .service = service,
+              .options = options,
+              .watches = std::make_shared<Watches>(node, static_cast<size_t>(options.streams_max))},
         calls_(MakeEngramService(door_)),
         admin_(MakeAdminService(door_)),
         health_(HealthService::Make(door_)) {}
@@ -59,6 +62,7 @@ class GrpcServerImpl : public GrpcServer {
   void Shutdown(env::Duration grace) override {
     if (server_ == nullptr) return;
     health_->EndWatches();
+    door_.watches->End();
     server_->Shutdown(std::chrono::system_clock::now() +
                       std::chrono::duration_cast<std::chrono::system_clock::duration>(grace));
     server_->Wait();

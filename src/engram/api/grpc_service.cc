@@ -17,16 +17,14 @@ using Calls = v1::EngramService;
 using T1 = TYPED(ObserveStream, Calls::Service);
 using T2 = TYPED(StreamingRecall, T1);
 using T3 = TYPED(MemoryStream, T2);
-using T4 = TYPED(Watch, T3);
-using T5 = TYPED(Stream, T4);
-using T6 = TYPED(Dream, T5);
-using T7 = TYPED(RecallStream, T6);
-using T8 = TYPED(Reinforce, T7);
-using T9 = TYPED(UpdateSpace, T8);
-using T10 = TYPED(Recognize, T9);
-using T11 = TYPED(Consolidate, T10);
-using T12 = TYPED(Complete, T11);
-using Typed = TYPED(Associate, T12);
+using T4 = TYPED(Dream, T3);
+using T5 = TYPED(RecallStream, T4);
+using T6 = TYPED(Reinforce, T5);
+using T7 = TYPED(UpdateSpace, T6);
+using T8 = TYPED(Recognize, T7);
+using T9 = TYPED(Consolidate, T8);
+using T10 = TYPED(Complete, T9);
+using Typed = TYPED(Associate, T10);
 using R1 = RAW(Remember, Typed);
 using R2 = RAW(RememberBatch, R1);
 using R3 = RAW(StreamingRemember, R2);
@@ -42,7 +40,9 @@ using R12 = RAW(CreateSpace, R11);
 using R13 = RAW(GetSpace, R12);
 using R14 = RAW(ListSpaces, R13);
 using R15 = RAW(DeleteSpace, R14);
-using RawService = RAW(Introspect, R15);
+using R16 = RAW(Watch, R15);
+using R17 = RAW(Stream, R16);
+using RawService = RAW(Introspect, R17);
 #undef TYPED
 #undef RAW
 
@@ -84,6 +84,14 @@ class EngramServiceDoor : public RawService {
       CallbackServerContext* context) override {
     return NewRememberStream(door_, *context);
   }
+  grpc::ServerWriteReactor<ByteBuffer>* Watch(CallbackServerContext* context,
+                                              const ByteBuffer* in) override {
+    return NewWatchStream(door_, *context, *in);
+  }
+  grpc::ServerWriteReactor<ByteBuffer>* Stream(CallbackServerContext* context,
+                                               const ByteBuffer* in) override {
+    return NewEventStream(door_, *context, *in);
+  }
 
 #define REFUSED_UNARY(Name, Request, Response, hint)                                 \
   grpc::ServerUnaryReactor* Name(CallbackServerContext* context, const v1::Request*, \
@@ -111,8 +119,6 @@ class EngramServiceDoor : public RawService {
   REFUSED_BIDI(StreamingRecall, RecallRequest, RecallResponse, "send Recall for each cue")
   REFUSED_BIDI(MemoryStream, MemoryStreamRequest, MemoryStreamResponse,
                "StreamingRemember writes, Recall reads")
-  REFUSED_READER(Watch, WatchRequest, WatchResponse, "List in order of storing, page by page")
-  REFUSED_READER(Stream, StreamRequest, StreamResponse, "List in order of storing, page by page")
   REFUSED_READER(Dream, DreamRequest, DreamResponse, "Reminisce shows what was stored")
   REFUSED_READER(RecallStream, StreamingRecallRequest, StreamingRecallResponse,
                  "Recall answers with pages")

@@ -146,7 +146,9 @@ class RememberStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::By
     if (writing_ || cancelled_ || held_.empty() || !held_.front().answered) return;
     writing_ = true;
     grpc::WriteOptions options;
-    if (held_.size() > 1 && held_[1].answered) options.set_buffer_hint();
+    // Never the first: with the hint gRPC keeps the headers, too, and this write would not be done
+    // before another.
+    if (first_ > 0 && held_.size() > 1 && held_[1].answered) options.set_buffer_hint();
     StartWrite(&held_.front().reply, options);
   }
 

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <memory>
 #include <string>
 
@@ -14,34 +13,12 @@
 
 #include "engram/api/errors.h"
 #include "engram/api/grpc_server.h"
+#include "engram/api/under_way.h"
+#include "engram/api/watch.h"
 #include "engram/base/thread_annotations.h"
 #include "engram/runtime/node.h"
 
 namespace engram::api {
-
-// The answers that threads of ours still hand to gRPC. gRPC's own shutdown waits for their calls,
-// but knows nothing of the thread that is on its way out of Finish or StartWrite: who destroys the
-// server waits here for that too.
-class AnswersUnderWay {
- public:
-  void Begin() {
-    MutexLock lock(mutex_);
-    ++count_;
-  }
-  void End() {
-    MutexLock lock(mutex_);
-    if (--count_ == 0) none_.notify_all();
-  }
-  void WaitForNone() {
-    MutexLock lock(mutex_);
-    while (count_ > 0) none_.wait(lock);
-  }
-
- private:
-  Mutex mutex_;
-  std::condition_variable_any none_;
-  int64_t count_ GUARDED_BY(mutex_) = 0;
-};
 
 // What all calls of the door share.
 struct GrpcDoor {
@@ -49,7 +26,10 @@ struct GrpcDoor {
   Service& service;
   GrpcOptions options;
   std::atomic<int> streams{0};
-  AnswersUnderWay answers = {};
+  // Those that threads of ours still hand to gRPC. Its own shutdown waits for their calls, but
+  // knows nothing of the thread that is on its way out of Finish or StartWrite.
+  UnderWay answers = {};
+  std::shared_ptr<Watches> watches = {};
 };
 
 grpc::Status ToGrpc(const Status& status);
@@ -88,5 +68,12 @@ class HealthService {
 };
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* NewRememberStream(
     GrpcDoor& door, grpc::CallbackServerContext& context);
+// Of Watch and of Stream. They end with their client, or with `door.watches`.
+grpc::ServerWriteReactor<grpc::ByteBuffer>* NewWatchStream(GrpcDoor& door,
+                                                           grpc::CallbackServerContext& context,
+                                                           const grpc::ByteBuffer& in);
+grpc::ServerWriteReactor<grpc::ByteBuffer>* NewEventStream(GrpcDoor& door,
+                                                           grpc::CallbackServerContext& context,
+                                                           const grpc::ByteBuffer& in);
 
 }  // namespace engram::api

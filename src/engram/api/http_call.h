@@ -38,7 +38,7 @@ constexpr bool kIsWrite = requires(Request request) {
   request.mutable_options();
 };
 
-// Idempotency-Key and Engram-At-Least.
+// Idempotency-Key, Engram-At-Least and Engram-Max-Staleness.
 template <class Request>
 Status ApplyHeaders(const HttpRequest& http, Request* request) {
   if constexpr (kIsWrite<Request>) {
@@ -53,7 +53,18 @@ Status ApplyHeaders(const HttpRequest& http, Request* request) {
   }
   if constexpr (requires { request->mutable_read(); }) {
     const std::string& token = http.Header("engram-at-least");
+    const std::string& staleness = http.Header("engram-max-staleness");
+    if (!token.empty() && !staleness.empty()) {
+      return Status(Reason::INVALID_REQUEST, "The headers ask for two kinds of freshness.")
+          .Expected("Engram-At-Least or Engram-Max-Staleness")
+          .With("field", "Engram-Max-Staleness");
+    }
     if (!token.empty()) request->mutable_read()->set_at_least_token(token);
+    if (!staleness.empty()) {
+      const Result<google::protobuf::Duration> at_most = ParseDuration(staleness);
+      if (!at_most.ok()) return at_most.status().Annotate("Engram-Max-Staleness");
+      *request->mutable_read()->mutable_max_staleness() = *at_most;
+    }
   }
   return OkStatus();
 }
@@ -77,6 +88,9 @@ Result<Response> CallService(Exchange& exchange,
   }
   return std::move(*waiting->result);
 }
+
+// The filters that recall, list and watch share, from the query.
+void ReadFilter(QueryReader& query, v1::Filter* filter);
 
 // A reply with its message as JSON; of a write, with its token.
 template <class Response>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,11 +23,21 @@ struct HttpRequest {
   const std::string& Header(const std::string& lower_case_name) const;
 };
 
+// A body that is written as it comes. Owned by its reply; used by one thread.
+class HttpStream {
+ public:
+  virtual ~HttpStream() = default;
+  // The next bytes, once those before are written. Blocks, for a second at most: "" when nothing
+  // came; nullopt at the end.
+  virtual std::optional<std::string> Next() = 0;
+};
+
 struct HttpResponse {
   int status = 200;
   std::string content_type = "application/json";
   std::map<std::string, std::string> headers;
   std::string body;
+  std::shared_ptr<HttpStream> stream;  // in place of a body
 };
 
 // Path and query taken apart, with escapes resolved.

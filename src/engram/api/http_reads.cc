@@ -17,20 +17,6 @@ void SetRange(const std::string& from, const std::string& to, v1::TimeRange* ran
   range->set_text((from.empty() ? ".." : from) + "/" + (to.empty() ? ".." : to));
 }
 
-// The filters that recall and list share.
-void ReadFilter(QueryReader& query, v1::Filter* filter) {
-  AddAll(query.List("who"), filter->mutable_who()->mutable_any_of());
-  AddAll(query.List("where"), filter->mutable_where_location());
-  AddAll(query.List("tags"), filter->mutable_tags()->mutable_any_of());
-  AddAll(query.List("not_tags"), filter->mutable_tags()->mutable_none_of());
-  AddAll(query.List("session"), filter->mutable_sessions());
-  const std::string from = query.Text("from_time"), to = query.Text("to_time");
-  if (!from.empty() || !to.empty()) SetRange(from, to, filter->mutable_event_time());
-  if (const auto least = query.Number("min_confidence")) {
-    filter->set_min_confidence(static_cast<float>(*least));
-  }
-}
-
 template <class Enum>
 Status ReadEnum(QueryReader& query, const std::string& name,
                 const google::protobuf::EnumDescriptor* type, Enum* value) {
@@ -89,6 +75,19 @@ Result<v1::GetResponse> GetOne(Exchange& exchange, v1::GetRequest request) {
 }
 
 }  // namespace
+
+void ReadFilter(QueryReader& query, v1::Filter* filter) {
+  AddAll(query.List("who"), filter->mutable_who()->mutable_any_of());
+  AddAll(query.List("where"), filter->mutable_where_location());
+  AddAll(query.List("tags"), filter->mutable_tags()->mutable_any_of());
+  AddAll(query.List("not_tags"), filter->mutable_tags()->mutable_none_of());
+  AddAll(query.List("session"), filter->mutable_sessions());
+  const std::string from = query.Text("from_time"), to = query.Text("to_time");
+  if (!from.empty() || !to.empty()) SetRange(from, to, filter->mutable_event_time());
+  if (const auto least = query.Number("min_confidence")) {
+    filter->set_min_confidence(static_cast<float>(*least));
+  }
+}
 
 Result<HttpResponse> HttpRecall(Exchange& exchange) {
   return Forward(exchange, &Service::Recall);

@@ -119,13 +119,41 @@ TEST_F(HttpRouterTest, BadRequestsHaveAReasonEach) {
   EXPECT_EQ(reason(Send("GET", "/api/v1/episodes/replay?who=a&where=b"), 400), "INVALID_CUE");
   EXPECT_EQ(reason(Send("POST", "/api/v1/memories/forget", "{}"), 400), "EMPTY_FILTER");
   EXPECT_EQ(reason(Send("POST", "/api/v1/memories/reinforce", "{}"), 501), "UNIMPLEMENTED_FEATURE");
-  EXPECT_EQ(reason(Send("GET", "/api/v1/stream/activities?from=x"), 501), "UNIMPLEMENTED_FEATURE");
   EXPECT_EQ(reason(Send("GET", "/api/v1/memories", "", {{"engram-timeout", "soon"}}), 400),
             "INVALID_REQUEST");
   EXPECT_EQ(reason(Send("GET", "/api/v1/memories?space=one", "", {{"x-memory-space", "two"}}), 400),
             "SPACE_CONFLICT");
   EXPECT_EQ(reason(Send("GET", "/api/v1/memories", "", {{"engram-at-least", "nonsense"}}), 400),
             "INVALID_REQUEST");
+}
+
+TEST_F(HttpRouterTest, TakesAStalenessInAHeader) {
+  const auto list = [&](std::map<std::string, std::string> headers) {
+    return ReasonOf(Send("GET", "/api/v1/memories", "", std::move(headers)));
+  };
+  EXPECT_EQ(list({{"engram-max-staleness", "500ms"}}), "");
+  EXPECT_EQ(list({{"engram-max-staleness", "soon"}}), "INVALID_REQUEST");
+  EXPECT_EQ(list({{"engram-max-staleness", "5s"}, {"engram-at-least", "x"}}), "INVALID_REQUEST");
+}
+
+TEST_F(HttpRouterTest, WatchesAsAStreamOfEvents) {
+  const HttpResponse response = Send("GET", "/api/v1/stream/activities?include_content=true");
+  EXPECT_EQ(response.status, 200) << response.body;
+  EXPECT_EQ(response.content_type, "text/event-stream");
+  ASSERT_NE(response.stream, nullptr);
+  EXPECT_EQ(Remember(R"({"id":"a","what":"over the stream"})"), "");
+  std::string all;
+  while (all.find("over the stream") == std::string::npos) {
+    const std::optional<std::string> bytes = response.stream->Next();
+    ASSERT_TRUE(bytes.has_value()) << all;
+    all += *bytes;
+  }
+  EXPECT_THAT(all, StartsWith(": heartbeat\nid: 1."));
+  EXPECT_THAT(all, HasSubstr("\nevent: stored\ndata: {"));
+  router_.EndWatches();
+  EXPECT_THAT(response.stream->Next().value_or(""), StartsWith("event: error\ndata: {"));
+  EXPECT_EQ(response.stream->Next(), std::nullopt);
+  EXPECT_EQ(Send("HEAD", "/api/v1/stream/activities").stream, nullptr);
 }
 
 TEST_F(HttpRouterTest, TakesLinesInAndGivesLinesOut) {

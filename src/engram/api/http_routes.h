@@ -57,6 +57,7 @@ Result<HttpResponse> HttpCreateSpace(Exchange& exchange);
 Result<HttpResponse> HttpGetSpace(Exchange& exchange);
 Result<HttpResponse> HttpListSpaces(Exchange& exchange);
 Result<HttpResponse> HttpDeleteSpace(Exchange& exchange);
+Result<HttpResponse> HttpWatch(Exchange& exchange);
 Result<HttpResponse> HttpNotBuilt(Exchange& exchange);
 Result<HttpResponse> HttpOpenApi(Exchange& exchange);
 

@@ -64,7 +64,16 @@ HttpRequest Convert(const httplib::Request& from) {
 void Convert(const HttpResponse& from, httplib::Response* to) {
   to->status = from.status;
   for (const auto& [name, value] : from.headers) to->set_header(name, value);
-  to->set_content(from.body, from.content_type);
+  if (from.stream == nullptr) return to->set_content(from.body, from.content_type);
+  to->set_chunked_content_provider(
+      from.content_type, [stream = from.stream](size_t, httplib::DataSink& sink) {
+        const std::optional<std::string> bytes = stream->Next();
+        if (!bytes.has_value()) {
+          sink.done();
+          return true;
+        }
+        return bytes->empty() ? sink.is_writable() : sink.write(bytes->data(), bytes->size());
+      });
 }
 
 // What httplib refuses by itself (a bad request line, a header that is too long) gets our form.
@@ -184,12 +193,16 @@ class HttpServerImpl : public HttpServer {
   HttpServerImpl(runtime::Node& node, Service& service, const HttpOptions& options)
       : router_(node, service, options),
         listener_([this](const HttpRequest& request) { return router_.Handle(request); },
-                  options.message_bytes, Threads(options.threads)) {}
-  ~HttpServerImpl() override { listener_.Stop(); }
+                  options.message_bytes,
+                  Threads(options.threads) + static_cast<int>(options.event_streams_max)) {}
+  ~HttpServerImpl() override { Shutdown(); }
 
   Status Listen() { return listener_.Start(router_.options().address); }
   int port() const override { return listener_.port(); }
-  void Shutdown() override { listener_.Stop(); }
+  void Shutdown() override {
+    router_.EndWatches();
+    listener_.Stop();
+  }
 
  private:
   static int Threads(int asked) {

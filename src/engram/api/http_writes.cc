@@ -209,9 +209,6 @@ Result<HttpResponse> HttpNotBuilt(Exchange& exchange) {
   if (path.ends_with("/reinforce")) {
     return Unimplemented("Reinforce", "", "set importance with PATCH; uses are not counted yet");
   }
-  if (path.ends_with("/activities")) {
-    return Unimplemented("Watch", "", "GET /api/v1/memories lists in order of storing");
-  }
   return Unimplemented("A change of settings", "",
                        "settings are chosen when a space is created; make a new one and import");
 }

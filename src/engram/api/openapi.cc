@@ -127,9 +127,11 @@ std::string Operation(const Route& route, Schemas* schemas) {
   const std::string schema = route.response.empty()
                                  ? R"({"type":"object"})"
                                  : schemas->Reference(MessageNamed(route.response));
-  return operation +
-         R"(,"responses":{"2XX":{"description":"done","content":{"application/json":{"schema":)" +
-         schema + R"(}}},"default":{"description":"an error, see reason",)" +
+  const std::string_view type =
+      route.handler == HttpWatch ? "text/event-stream" : "application/json";
+  return operation + R"(,"responses":{"2XX":{"description":"done","content":{")" +
+         std::string(type) + R"(":{"schema":)" + schema +
+         R"(}}},"default":{"description":"an error, see reason",)" +
          R"("content":{"application/problem+json":{"schema":{"type":"object"}}}}}})";
 }
 

@@ -88,28 +88,6 @@ Status CheckAsOf(bool given) {
                        "read the newest state; Get with include_history has older versions");
 }
 
-Status CheckStaleness(const space::CopyState& state, const google::protobuf::Duration& at_most,
-                      Sequence visible) {
-  const Duration asked =
-      std::chrono::seconds(at_most.seconds()) + std::chrono::nanoseconds(at_most.nanos());
-  if (asked < Duration::zero()) {
-    return Status(Reason::INVALID_REQUEST, "max_staleness is negative.")
-        .Expected("a duration such as 5s")
-        .With("field", "read.max_staleness");
-  }
-  const Duration behind = state.behind.value_or(Duration::zero());
-  if (state.primary || (state.connected && behind <= asked)) return OkStatus();
-  const int64_t behind_ms = std::chrono::duration_cast<std::chrono::milliseconds>(behind).count();
-  return Status(Reason::TOO_STALE,
-                state.connected
-                    ? "This replica is " + std::to_string(behind_ms) + " ms behind its primary."
-                    : "This replica is cut off from its primary.")
-      .Expected("a copy that is connected and at most as far behind as max_staleness says")
-      .Suggest("ask another node, or allow more")
-      .With("visible_through", visible.value())
-      .With("behind_ms", static_cast<uint64_t>(behind_ms));
-}
-
 Result<v1::Episode> EpisodeOf(v1::RememberRequest& request) {
   if (request.auto_link() || request.link_threshold() != 0) {
     return Unimplemented("Linking by itself", request.auto_link() ? "auto_link" : "link_threshold",

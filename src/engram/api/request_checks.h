@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "engram/api/service.h"
-#include "engram/space/committer.h"
 
 namespace engram::api {
 
@@ -22,9 +21,6 @@ Status CheckCount(std::string_view field, int64_t count);
 // EMPTY_BATCH-like mistakes of a list of ids: none, too many.
 Status CheckIds(const google::protobuf::RepeatedPtrField<std::string>& ids);
 Status CheckAsOf(bool given);
-// TOO_STALE unless the copy is a primary's, or connected and at most so far behind.
-Status CheckStaleness(const space::CopyState& state, const google::protobuf::Duration& at_most,
-                      Sequence visible);
 
 // The episode of a Remember; UNIMPLEMENTED_FEATURE for auto_link.
 Result<v1::Episode> EpisodeOf(v1::RememberRequest& request);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engram/api/open_space.h"
 #include "engram/api/replica_state.h"
 #include "engram/api/request_checks.h"
 #include "engram/api/service_impl.h"
@@ -23,15 +24,14 @@ Status ServiceImpl::Late() {
 }
 
 Result<ServiceImpl::SpacePtr> ServiceImpl::OpenSpace(const std::string& id) {
-  Result<SpacePtr> space = node_.spaces().Get(id);
-  const bool missing = !space.ok() && space.status().reason() == Reason::SPACE_NOT_FOUND;
-  if (!missing || id != "default" || node_.replication() == nullptr) return space;
-  const std::string waiting = node_.WaitingFor();
-  return Status(Reason::RECOVERING, "The space 'default' is not made yet.")
-      .Expected("its first primary to hear from every configured node that none has it")
-      .Suggest(waiting.empty() ? "try again in a moment" : "start " + waiting)
-      .With("space", id)
-      .With("retry_after_ms", uint64_t{100});
+  return api::OpenSpace(node_, id);
+}
+
+bool ServiceImpl::MayBecomeFresh(const v1::ReadOptions& read, const Status& status) {
+  if (status.ok() || status.reason() != Reason::TOO_STALE || !read.has_max_staleness())
+    return false;
+  const auto connected = status.metadata().find("connected");
+  return connected != status.metadata().end() && connected->second == "true";
 }
 
 env::Duration ServiceImpl::WaitOf(const CallContext& context, const v1::ReadOptions& read) const {
@@ -60,8 +60,7 @@ Result<std::unique_ptr<space::View>> ServiceImpl::NewView(space::Space& space,
       if (!read.confirmed()) break;
       return space.NewViewConfirmed(WaitOf(context, read));
     case v1::ReadOptions::kMaxStaleness:
-      RETURN_IF_ERROR(
-          CheckStaleness(space.copy_state(), read.max_staleness(), space.visible().sequence));
+      RETURN_IF_ERROR(CheckFresh(node_, space, read.max_staleness()));
       break;
     default:
       break;

@@ -93,21 +93,47 @@ class ServiceImpl : public Service {
               Reply<Response> reply, Work work) {
     Result<std::string> id = ResolveSpaceOf(context, field);
     if (!id.ok()) return reply(id.status());
-    OnReader(
-        context, std::move(reply),
-        [this, id = *id, context, read, work = std::move(work)](Reply<Response> answer) mutable {
-          Result<SpacePtr> space = OpenSpace(id);
-          if (!space.ok()) return answer(space.status());
-          auto view = NewView(**space, context, read);
-          if (!view.ok()) return answer(view.status());
-          answer(work(**space, **view));
-        });
+    Reading<Work> reading{*id, context, read, std::move(work),
+                          node_.clock().Now() + WaitOf(context, read)};
+    OnReader(context, std::move(reply),
+             [this, reading = std::move(reading)](Reply<Response> answer) mutable {
+               ReadNow(std::move(reading), std::move(answer));
+             });
+  }
+
+  template <class Work>
+  struct Reading {
+    std::string space;
+    CallContext context;
+    v1::ReadOptions read;
+    Work work;
+    env::Instant until;  // the copy may become fresh enough
+  };
+
+  // A replica that is not fresh enough looks again later, without holding the thread.
+  template <class Response, class Work>
+  void ReadNow(Reading<Work> reading, Reply<Response> answer) {
+    Result<SpacePtr> space = OpenSpace(reading.space);
+    if (!space.ok()) return answer(space.status());
+    auto view = NewView(**space, reading.context, reading.read);
+    if (!view.ok() && MayBecomeFresh(reading.read, view.status()) &&
+        node_.clock().Now() < reading.until) {
+      node_.readers().PostAfter(
+          std::chrono::milliseconds(10),
+          [this, reading = std::move(reading), answer = std::move(answer)]() mutable {
+            ReadNow(std::move(reading), std::move(answer));
+          });
+      return;
+    }
+    if (!view.ok()) return answer(view.status());
+    answer(reading.work(**space, **view));
   }
 
   static Result<std::string> ResolveSpaceOf(const CallContext& context, const std::string& field);
   static Status Late();
-  // RECOVERING while `default` is not made yet, because other nodes have to be asked first.
   Result<SpacePtr> OpenSpace(const std::string& id);
+  // TOO_STALE for max_staleness, at a replica that still hears of its primary.
+  static bool MayBecomeFresh(const v1::ReadOptions& read, const Status& status);
   // How long a read may wait for the state that it asks for.
   env::Duration WaitOf(const CallContext& context, const v1::ReadOptions& read) const;
   Result<std::unique_ptr<space::View>> NewView(space::Space& space, const CallContext& context,

@@ -18,6 +18,8 @@ namespace {
 constexpr int kMessageBytes = 20 << 20;
 constexpr env::Duration kBriefly = std::chrono::seconds(2);
 constexpr env::Duration kPause = std::chrono::milliseconds(100);
+// Of a watch: two heartbeats did not come.
+constexpr env::Duration kSilence = std::chrono::seconds(35);
 
 Status Unreachable(const std::string& servers, const std::string& why) {
   return Status(Reason::CONNECTION_TIMEOUT, "No answer from " + servers + ": " + why + ".")
@@ -63,8 +65,74 @@ bool AsksElsewhere(const Status& status) {
   return status.reason() == Reason::NO_PRIMARY || status.reason() == Reason::SHUTTING_DOWN;
 }
 
+// A watch may go on at another server, or at the same one later.
+bool GoesOn(const Status& status) {
+  return status.reason() == Reason::CONNECTION_TIMEOUT || status.reason() == Reason::RECOVERING ||
+         status.reason() == Reason::OVERLOADED || AsksElsewhere(status);
+}
+
+std::chrono::system_clock::time_point After(env::Duration time) {
+  return std::chrono::system_clock::now() +
+         std::chrono::duration_cast<std::chrono::system_clock::duration>(time);
+}
+
+// The stream of one Watch. Every operation is waited for before the next; when one takes too long
+// the stream is cancelled.
+class Watching {
+ public:
+  Watching(const std::shared_ptr<grpc::Channel>& channel, const v1::WatchRequest& request,
+           env::Duration at_most)
+      : stub_(v1::EngramService::NewStub(channel)),
+        reader_(stub_->AsyncWatch(&context_, request, &queue_, nullptr)) {
+    open_ = Done(at_most);
+  }
+  ~Watching() {
+    queue_.Shutdown();
+    void* tag = nullptr;
+    for (bool ok = false; queue_.Next(&tag, &ok);) {
+    }
+  }
+
+  bool Read(v1::WatchResponse* response) {
+    if (!open_) return false;
+    reader_->Read(response, nullptr);
+    open_ = Done(kSilence);
+    return open_;
+  }
+  grpc::Status Finish() {
+    if (open_) context_.TryCancel();
+    grpc::Status status;
+    reader_->Finish(&status, nullptr);
+    void* tag = nullptr;
+    bool ok = false;
+    queue_.Next(&tag, &ok);
+    return status;
+  }
+  bool silent() const { return silent_; }
+
+ private:
+  bool Done(env::Duration at_most) {
+    void* tag = nullptr;
+    bool ok = false;
+    if (queue_.AsyncNext(&tag, &ok, After(at_most)) == grpc::CompletionQueue::TIMEOUT) {
+      silent_ = true;
+      context_.TryCancel();
+      queue_.Next(&tag, &ok);
+      return false;
+    }
+    return ok;
+  }
+
+  grpc::CompletionQueue queue_;
+  grpc::ClientContext context_;
+  std::unique_ptr<v1::EngramService::Stub> stub_;
+  std::unique_ptr<grpc::ClientAsyncReader<v1::WatchResponse>> reader_;
+  bool open_ = false;
+  bool silent_ = false;
+};
+
 std::string PrimaryOf(const Status& status) {
-  if (status.reason() != Reason::NOT_PRIMARY) return "";
+  if (status.reason() != Reason::NOT_PRIMARY && status.reason() != Reason::TOO_STALE) return "";
   const auto it = status.metadata().find("primary_grpc");
   return it == status.metadata().end() ? "" : it->second;
 }
@@ -99,10 +167,7 @@ struct Client::Impl {
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   size_t current = 0;
 
-  std::chrono::system_clock::time_point Deadline() const {
-    return std::chrono::system_clock::now() +
-           std::chrono::duration_cast<std::chrono::system_clock::duration>(options.timeout);
-  }
+  std::chrono::system_clock::time_point Deadline() const { return After(options.timeout); }
 
   // Tries the servers in order, beginning with the one that answered last. A server that could not
   // be reached has not seen the request, so the next may be asked.
@@ -129,6 +194,24 @@ struct Client::Impl {
     addresses.push_back(address);
     channels.push_back(
         grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+  }
+
+  // Until the stream ends; OK when `on_change` wants no more. The request moves on with what comes;
+  // `*heard`: something did.
+  Status WatchOnce(v1::WatchRequest* request, const OnChange& on_change, bool* heard) {
+    Watching stream(channels[current], *request, options.timeout);
+    bool wanted = true;
+    for (v1::WatchResponse response; wanted && stream.Read(&response); *heard = true) {
+      if (response.kind() != v1::WatchResponse::KIND_HEARTBEAT) wanted = on_change(response);
+      request->set_from_token(response.token());
+    }
+    const grpc::Status end = stream.Finish();
+    if (!wanted) return OkStatus();
+    if (stream.silent()) return Unreachable(addresses[current], "it has fallen silent");
+    if (end.ok() || end.error_code() == grpc::StatusCode::CANCELLED) {
+      return Unreachable(addresses[current], "it ended the stream");
+    }
+    return FromGrpc(end, addresses[current]);
   }
 
   void TurnTo(const std::string& address) {
@@ -174,6 +257,29 @@ Client::Client(ClientOptions options) : impl_(new Impl{std::move(options), {}, {
 }
 
 Client::~Client() = default;
+
+Status Client::Watch(v1::WatchRequest request, const OnChange& on_change) {
+  Impl& impl = *impl_;
+  env::Instant heard_at = env::SystemClock().Now();
+  bool said = false;
+  while (true) {
+    bool heard = false;
+    Status end = impl.WatchOnce(&request, on_change, &heard);
+    if (end.ok() || !GoesOn(end)) return end;
+    const env::Instant now = env::SystemClock().Now();
+    if (heard) {
+      heard_at = now;
+      said = false;
+    }
+    if (now - heard_at > impl.options.timeout) return end;
+    impl.current = (impl.current + 1) % impl.channels.size();
+    if (impl.options.said && !std::exchange(said, true)) {
+      impl.options.said(FirstLine(end.message()) + " Watching on at " +
+                        impl.addresses[impl.current] + ".");
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
 
 #define ENGRAM_CALL(Name, Request, Response)                                               \
   Result<v1::Response> Client::Name(const v1::Request& request) {                          \

@@ -2,11 +2,11 @@
 // thread-safe. Errors come back as the server's own Status (reason and text of four parts); a
 // server that cannot be reached is CONNECTION_TIMEOUT with what to try.
 //
-// A refusal that was decided before anything was written is dealt with here: NOT_PRIMARY is
-// followed once to the address that it names; NO_PRIMARY and SHUTTING_DOWN are taken to the next
-// server of the list, for two seconds in all; NOT_ENOUGH_IN_SYNC is asked again for two seconds,
-// RECOVERING until the timeout. A write with a key whose outcome is not known is repeated once,
-// with its key.
+// A refusal that was decided before anything was written is dealt with here: NOT_PRIMARY, and
+// TOO_STALE of a read, are followed once to the address that they name; NO_PRIMARY and
+// SHUTTING_DOWN are taken to the next server of the list, for two seconds in all;
+// NOT_ENOUGH_IN_SYNC is asked again for two seconds, RECOVERING until the timeout. A write with a
+// key whose outcome is not known is repeated once, with its key.
 #pragma once
 
 #include <functional>
@@ -63,6 +63,14 @@ class Client {
   ENGRAM_CALL(ReplayQuarantine, ReplayQuarantineRequest, ReplayQuarantineResponse)
   ENGRAM_ADMIN_CLIENT_CALLS
 #undef ENGRAM_CALL
+
+  // Hands each change of a space to `on_change`, until it says false; heartbeats are dealt with
+  // here. When the server goes away, or is silent for longer than its heartbeats allow, it goes on
+  // at the next of the list, after the last change that was handed over, so that each comes once.
+  // Gives up when no server has answered for the timeout. Otherwise ends with what the server says:
+  // WRITE_LOST, SPACE_NOT_FOUND, TOKEN_FOREIGN and others.
+  using OnChange = std::function<bool(const v1::WatchResponse& change)>;
+  Status Watch(v1::WatchRequest request, const OnChange& on_change);
 
   // grpc.health.v1: true when the service is SERVING; `service` "" is readiness.
   Result<bool> Serving(const std::string& service);

@@ -34,7 +34,30 @@ void TakeEnvironment(const char* name, std::string* value) {
   if (set != nullptr && *set != '\0') *value = set;
 }
 
+std::string CheckDuration(const std::string& text) {
+  const Result<env::Duration> value = server::ParseDuration(text);
+  return value.ok() ? std::string() : value.status().message();
+}
+
 }  // namespace
+
+void AddReadOptions(CLI::App* command, ReadFlags* flags) {
+  auto* token =
+      command->add_option("--at-least", flags->at_least, "token of a write that must be visible");
+  command
+      ->add_option("--max-staleness", flags->max_staleness,
+                   "of a replica: shows all that was committed so long ago, such as 5s")
+      ->check(CheckDuration)
+      ->excludes(token);
+}
+
+void FillRead(const ReadFlags& flags, v1::ReadOptions* read) {
+  if (!flags.at_least.empty()) read->set_at_least_token(flags.at_least);
+  if (flags.max_staleness.empty()) return;
+  const env::Duration at_most = *server::ParseDuration(flags.max_staleness);
+  read->mutable_max_staleness()->set_seconds(at_most.count() / 1'000'000'000);
+  read->mutable_max_staleness()->set_nanos(static_cast<int32_t>(at_most.count() % 1'000'000'000));
+}
 
 void AddClientOptions(CLI::App* command, Context* context) {
   TakeEnvironment("ENGRAM_SERVER", &context->servers);
@@ -46,10 +69,7 @@ void AddClientOptions(CLI::App* command, Context* context) {
   command->add_option("--space", context->space,
                       "memory space (default: default); or ENGRAM_SPACE");
   command->add_option("--timeout", context->timeout, "time for one call, such as 500ms or 10s")
-      ->check([](const std::string& text) {
-        Result<env::Duration> value = server::ParseDuration(text);
-        return value.ok() ? std::string() : value.status().message();
-      })
+      ->check(CheckDuration)
       ->capture_default_str();
   command->add_flag("--json", context->json, "print the reply of the call");
   command->add_flag("--quiet,-q", context->quiet, "no notes on stderr");

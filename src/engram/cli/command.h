@@ -51,6 +51,12 @@ struct FilterFlags {
 };
 void AddFilterOptions(CLI::App* command, FilterFlags* flags);
 Result<v1::Filter> ToFilter(const FilterFlags& flags);
+// How fresh a read is to be: --at-least, --max-staleness.
+struct ReadFlags {
+  std::string at_least, max_staleness;
+};
+void AddReadOptions(CLI::App* command, ReadFlags* flags);
+void FillRead(const ReadFlags& flags, v1::ReadOptions* read);
 Result<std::pair<std::string, std::string>> SplitPair(const std::string& text, const char* option);
 
 // "14 Mar 2026", and the line of place, people, tags and session under a memory.
@@ -70,6 +76,7 @@ void AddRecall(CLI::App* app, Context* context);
 void AddReminisce(CLI::App* app, Context* context);
 void AddGet(CLI::App* app, Context* context);
 void AddList(CLI::App* app, Context* context);
+void AddWatch(CLI::App* app, Context* context);
 void AddForget(CLI::App* app, Context* context);
 void AddRestore(CLI::App* app, Context* context);
 void AddSpace(CLI::App* app, Context* context);

@@ -30,7 +30,8 @@ struct GetFlags {
   std::vector<std::string> ids;
   uint64_t version = 0;
   bool history = false, embedding = false;
-  std::string at_least, format = "table";
+  ReadFlags read;
+  std::string format = "table";
 };
 
 int RunGet(Context& context, const GetFlags& flags) {
@@ -40,7 +41,7 @@ int RunGet(Context& context, const GetFlags& flags) {
   request.set_version(flags.version);
   request.set_include_history(flags.history);
   request.set_include_embedding(flags.embedding);
-  if (!flags.at_least.empty()) request.mutable_read()->set_at_least_token(flags.at_least);
+  FillRead(flags.read, request.mutable_read());
   Result<v1::GetResponse> reply = context.client().Get(request);
   if (!reply.ok()) return PrintError(reply.status());
   if (context.json) {
@@ -54,6 +55,7 @@ int RunGet(Context& context, const GetFlags& flags) {
 
 struct ListFlags {
   FilterFlags filter;
+  ReadFlags read;
   std::string order = "stored", format = "table", page;
   int page_size = 100;
   bool all = false, count = false, descending = false, embedding = false;
@@ -63,6 +65,7 @@ Result<v1::ListRequest> ToRequest(const ListFlags& flags, const std::string& spa
   v1::ListRequest request;
   request.set_memory_space_id(space);
   ASSIGN_OR_RETURN(*request.mutable_filter(), ToFilter(flags.filter));
+  FillRead(flags.read, request.mutable_read());
   const bool event = flags.order == "event";
   request.set_order(event ? (flags.descending ? v1::ListRequest::ORDER_EVENT_DESC
                                               : v1::ListRequest::ORDER_EVENT_ASC)
@@ -168,7 +171,7 @@ void AddGet(CLI::App* app, Context* context) {
   command->add_option("--version", flags->version, "this version; 0 = newest");
   command->add_flag("--history", flags->history, "every version that the log has, newest first");
   command->add_flag("--embedding", flags->embedding, "with the embedding (--json, --format jsonl)");
-  command->add_option("--at-least", flags->at_least, "token of a write that must be visible");
+  AddReadOptions(command, &flags->read);
   AddFormat(command, &flags->format);
   AddClientOptions(command, context);
   OnRun(command, context, [flags](Context& c) { return RunGet(c, *flags); });
@@ -187,6 +190,7 @@ void AddList(CLI::App* app, Context* context) {
   command->add_flag("--count", flags->count, "only how many there are");
   command->add_flag("--embedding", flags->embedding, "with the embeddings");
   AddFormat(command, &flags->format);
+  AddReadOptions(command, &flags->read);
   AddFilterOptions(command, &flags->filter);
   AddClientOptions(command, context);
   OnRun(command, context, [flags](Context& c) { return RunList(c, *flags); });

@@ -10,7 +10,8 @@ constexpr size_t kWhenColumn = 7, kTextColumn = 27, kIdColumn = 76, kTextWidth =
 
 struct Flags {
   FilterFlags filter;
-  std::string text, around, at_least, why, format = "table";
+  ReadFlags read;
+  std::string text, around, why, format = "table";
   int count = 10;
   uint32_t context = 0;
   float no_match_below = -1, min_relevance = -1;
@@ -30,7 +31,7 @@ Result<v1::RecallRequest> ToRequest(const Flags& flags, const std::string& space
   if (!flags.why.empty()) request.add_explain_ids(flags.why);
   if (flags.no_match_below >= 0) request.set_no_match_below(flags.no_match_below);
   if (flags.min_relevance >= 0) request.set_min_relevance(flags.min_relevance);
-  if (!flags.at_least.empty()) request.mutable_read()->set_at_least_token(flags.at_least);
+  FillRead(flags.read, request.mutable_read());
   return request;
 }
 
@@ -179,7 +180,7 @@ void AddRecall(CLI::App* app, Context* context) {
   command->add_option("-n,--max-results", flags->count, "results, 1 … 1000")->capture_default_str();
   command->add_option("--around", flags->around, "nearer to this time is better: 2026-03");
   command->add_option("--context", flags->context, "neighbours of the session shown on each side");
-  command->add_option("--at-least", flags->at_least, "token of a write that must be visible");
+  AddReadOptions(command, &flags->read);
   command->add_flag("--from-replica", flags->from_replica, "ask a replica of the space");
   command->add_option("--why", flags->why, "why this id is, or is not, in the result");
   command->add_option("--no-match-below", flags->no_match_below,

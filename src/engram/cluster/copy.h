@@ -158,6 +158,7 @@ class Copy {
   std::optional<size_t> leader() const;
   bool joined() const { return joined_; }
   Sequence leader_end() const { return leader_end_; }
+  Sequence leader_commit() const { return leader_commit_; }  // as it has said
   Instant leader_contact() const { return leader_contact_; }
   const SpaceRecord& current() const { return view_; }  // of the primary; see Newest otherwise
   const SpaceRecord* newest() const { return NewestRecord(log_, log_.end.sequence); }

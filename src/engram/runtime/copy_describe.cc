@@ -36,7 +36,10 @@ space::CopyState CopyRunner::State() {
                     context_.transport->peer(*copy_->leader()).connected;
   const uint64_t end = copy_->leader_end().value();
   state.behind_entries = end - std::min(end, visible.value());
-  if (state.connected && state.behind_entries == 0) caught_up_at_ = now;
+  // What it misses is as old as the oldest of it; cut off it may miss anything.
+  if (state.connected) {
+    caught_up_at_ = std::max(caught_up_at_, told_times_.FirstAbove(visible).value_or(now));
+  }
   state.behind = now - caught_up_at_;
   return state;
 }

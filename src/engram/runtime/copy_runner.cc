@@ -105,6 +105,7 @@ void CopyRunner::Attach(wal::Log& log) {
   counts_.rewound_entries += log.cut_at_opening();
   if (!log.end().is_zero()) counts_.local_writes_lost += log.cut_at_opening();
   durable_times_.Reset();
+  told_times_.Reset();
   trouble_.clear();
   ++openings_;
   caught_up_at_ = now;
@@ -179,8 +180,16 @@ void CopyRunner::Step(What what) {
     if (copy_ == nullptr) return;
     effects = copy_->Step({context_.clock->Now(), std::move(what)});
     busy_ = !copy_->idle();
+    NoteTold();
   }
   Carry(std::move(effects));
+}
+
+// A leader that has committed less than the one before begins anew.
+void CopyRunner::NoteTold() {
+  const Sequence told = copy_->leader_commit();
+  if (told < told_times_.end()) told_times_.Reset();
+  told_times_.Note(told, 0, context_.clock->Now());
 }
 
 // Whoever was heard of on behalf of another space is there for this one, too.

@@ -127,6 +127,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
 
   // copy_runner.cc
   void HearContacts() REQUIRES(mutex_);
+  void NoteTold() REQUIRES(mutex_);
   using What = decltype(cluster::Event::what);
   void Run(std::function<void()> task);
   void Step(What what);
@@ -189,6 +190,8 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   std::vector<replication::ReplicaStatus> told_status_ GUARDED_BY(mutex_);  // by place
   uint64_t openings_ GUARDED_BY(mutex_) = 0;
   std::string trouble_ GUARDED_BY(mutex_);  // of this life of the log
+  // Following: when the primary said what to be committed, and when this copy showed all of it.
+  replication::DurableTimes told_times_ GUARDED_BY(mutex_);
   Instant caught_up_at_ GUARDED_BY(mutex_);
   std::optional<Instant> without_primary_since_ GUARDED_BY(mutex_);
   uint64_t measured_entries_ GUARDED_BY(mutex_) = 0;

@@ -67,7 +67,7 @@ struct Options {
     bool is_static() const { return mode == "static"; }
   } cluster;
   struct Limits {
-    uint64_t requests_in_flight = 0;
+    uint64_t requests_in_flight = 0, streams = 0, event_streams = 0;
     env::Duration request_timeout{};
     uint64_t metrics_spaces = 0;
   } limits;

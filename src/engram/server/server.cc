@@ -50,10 +50,12 @@ Status Server::Impl::OpenDoors() {
   api::HttpOptions http_options;
   http_options.address = options.listen.http;
   http_options.request_timeout = options.limits.request_timeout;
+  http_options.event_streams_max = options.limits.event_streams;
   ASSIGN_OR_RETURN(http, api::HttpServer::Start(*node, *service, http_options));
   api::GrpcOptions grpc_options;
   grpc_options.address = options.listen.grpc;
   grpc_options.request_timeout = options.limits.request_timeout;
+  grpc_options.streams_max = static_cast<int>(options.limits.streams);
   grpc_options.reflection = options.listen.reflection;
   ASSIGN_OR_RETURN(grpc, api::GrpcServer::Start(*node, *service, grpc_options));
   return OkStatus();

@@ -1,5 +1,6 @@
 #include "engram/space/token.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace engram::space {
@@ -30,17 +31,21 @@ std::string FormatToken(Incarnation incarnation, Position position) {
          ToString(position.sequence);
 }
 
-Result<Position> ParseToken(std::string_view token, Incarnation incarnation) {
+std::string FormatToken(Incarnation incarnation, Position position, uint64_t changes) {
+  return FormatToken(incarnation, position) + "." + std::to_string(changes);
+}
+
+Result<Position> ParseToken(std::string_view token, Incarnation incarnation, uint64_t* changes) {
   std::string_view rest = token;
   if (rest.substr(0, 2) != "1." || rest.size() < 29 || rest[28] != '.') return NotAToken(token);
   const auto bytes = ParseBase32(rest.substr(2, 26));
   if (!bytes.ok()) return NotAToken(token);
   rest.remove_prefix(29);
-  uint64_t epoch = 0, sequence = 0;
-  if (!TakeNumber(&rest, &epoch) || rest.find('.') != std::string_view::npos ||
-      !TakeNumber(&rest, &sequence)) {
-    return NotAToken(token);
-  }
+  const auto parts = std::count(rest.begin(), rest.end(), '.') + 1;
+  uint64_t epoch = 0, sequence = 0, inside = 0;
+  const bool numbers = TakeNumber(&rest, &epoch) && TakeNumber(&rest, &sequence) &&
+                       (parts == 2 || (TakeNumber(&rest, &inside) && inside > 0));
+  if (!numbers || parts > 3) return NotAToken(token);
   if (*bytes != incarnation.bytes) {
     return Status(Reason::TOKEN_FOREIGN,
                   "This token is of another space, or of an earlier one of this name.")
@@ -50,6 +55,7 @@ Result<Position> ParseToken(std::string_view token, Incarnation incarnation) {
         .With("expected", FormatBase32(incarnation.bytes, false))
         .With("actual", FormatBase32(*bytes, false));
   }
+  if (changes != nullptr) *changes = inside;
   return Position{Epoch(epoch), Sequence(sequence)};
 }
 

@@ -58,6 +58,28 @@ TEST(Positions, AreJudgedByWhatIsCommitted) {
   }
 }
 
+// A watch may stand inside of an entry; to everybody else that is the entry.
+TEST(Tokens, MayStandInsideOfAnEntry) {
+  Incarnation incarnation;
+  incarnation.bytes.fill(7);
+  const Position at{Epoch(3), Sequence(12)};
+  uint64_t changes = 99;
+  const auto parse = [&](const std::string& token) {
+    return ParseToken(token, incarnation, &changes);
+  };
+  const std::string whole = FormatToken(incarnation, at);
+  ASSERT_TRUE(parse(whole).ok());
+  EXPECT_EQ(*parse(whole), at);
+  EXPECT_EQ(changes, 0u);
+  EXPECT_EQ(*parse(FormatToken(incarnation, at, 5)), at);
+  EXPECT_EQ(changes, 5u);
+  EXPECT_EQ(*ParseToken(whole + ".5", incarnation), at);
+  for (const char* end : {".0", ".", ".5.5", ".x", ".5."}) {
+    EXPECT_EQ(parse(whole + end).status().reason(), Reason::INVALID_REQUEST) << end;
+  }
+  EXPECT_EQ(parse(whole.substr(0, whole.rfind('.'))).status().reason(), Reason::INVALID_REQUEST);
+}
+
 // The history holds the newest starts only: what is older is taken to be there.
 TEST(Positions, OlderThanTheHistoryAreShown) {
   Entries log;
