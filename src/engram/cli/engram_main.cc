@@ -20,10 +20,11 @@ int Main(int argc, char** argv) {
   app.get_formatter()->column_width(34);
   Context context;
   context.program = argv[0];
-  for (auto add : {AddServe,  AddStatus,   AddReplicas, AddPromote,   AddCluster, AddQuarantine,
-                   AddHealth, AddRemember, AddRecall,   AddReminisce, AddGet,     AddList,
-                   AddForget, AddRestore,  AddSpace,    AddImport,    AddExport,  AddWal,
-                   AddIndex,  AddBench,    AddDemo,     AddSim,       AddVersion, AddDocs}) {
+  for (auto add : {AddServe,     AddStatus,     AddReplicas, AddPromote,  AddSwitchover,
+                   AddCluster,   AddQuarantine, AddHealth,   AddRemember, AddRecall,
+                   AddReminisce, AddGet,        AddList,     AddForget,   AddRestore,
+                   AddSpace,     AddImport,     AddExport,   AddWal,      AddIndex,
+                   AddBench,     AddDemo,       AddSim,      AddVersion,  AddDocs}) {
     add(&app, &context);
   }
   try {
