@@ -61,6 +61,7 @@ std::string InWords(const Plan& plan) {
   text += ";";
   for (const Trouble trouble : plan.troubles) text += std::string(" ") + Name(trouble);
   if (plan.false_statements) text += "; false statements";
+  if (plan.switchovers) text += "; switchovers";
   if (plan.forces) text += "; force";
   return text;
 }
