@@ -41,11 +41,14 @@ struct InWords {
   }
   std::string operator()(const replication::Confirmed&) const { return "confirmed"; }
   std::string operator()(const replication::Ask& ask) const {
-    return "ask " + std::to_string(ask.round);
+    return "ask " + std::to_string(ask.round) + (ask.handed_over ? " handed over" : "");
   }
   std::string operator()(const replication::Answer& answer) const {
     return std::string(answer.granted ? "granted " : "not granted ") +
            std::to_string(answer.round) + " end " + ToString(answer.end.sequence);
+  }
+  std::string operator()(const replication::HandOver& offer) const {
+    return "lead in my place, end " + ToString(offer.end.sequence);
   }
   std::string operator()(const replication::Deleted&) const { return "deleted"; }
   std::string operator()(const replication::Page& page) const {

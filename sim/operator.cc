@@ -22,7 +22,11 @@ std::optional<runtime::SpaceState> StateOf(World& world, size_t place, const std
 }  // namespace
 
 Operator::Operator(World& world, const Plan& plan, Facts& facts)
-    : world_(world), plan_(plan), facts_(facts), prng_(world.prng().Next()) {}
+    : world_(world),
+      plan_(plan),
+      facts_(facts),
+      prng_(world.prng().Next()),
+      switch_prng_(plan.seed) {}
 
 void Operator::Look() {
   world_.scheduler().After(kEvery, kWorld, [this] {
@@ -57,6 +61,31 @@ void Operator::LookAt(const SpacePlan& plan) {
   if (now - care.without_since > kPatience) return Promote(space, &care);
   if (now - care.short_since > kPatience) Remove(space, *primary, &care);
   if (now - care.gone_since > kPatience) MakeAnew(plan, &care);
+  const bool may = plan_.switchovers && !calm_ && primary.has_value() && !care.asking;
+  if (may && switch_prng_.OneIn(6)) SwitchOver(space, *primary, &care);
+}
+
+// Whatever goes wrong just then: a hand-over needs no other excuse than that it is asked for.
+void Operator::SwitchOver(const std::string& space, size_t primary, Care* care) {
+  runtime::SwitchCommand command{.space = space};
+  command.to = world_.NameOf(switch_prng_.Below(world_.size()));
+  world_.scheduler().Trace("operator: hands " + space + " over from " + world_.NameOf(primary) +
+                           " to " + command.to);
+  care->asking = true;
+  auto over = std::make_shared<bool>(false);
+  const auto end = [this, over, care](const std::string& how) {
+    if (std::exchange(*over, true)) return;
+    world_.scheduler().Trace("operator: " + how);
+    care->asking = false;
+  };
+  const uint64_t life = world_.life(primary);
+  world_.scheduler().After(100us, static_cast<Owner>(primary), [=, this] {
+    world_.node(primary).replication()->SwitchOver(command, [=, this](const auto& report) {
+      if (world_.life(primary) != life) return;
+      end(!report.ok() ? report.status().message() : report->done ? "handed over" : report->why);
+    });
+  });
+  world_.scheduler().After(5s, kWorld, [end] { end("no answer"); });
 }
 
 // Only `default` is made by itself. A space that went with every disk is the operator's to make;

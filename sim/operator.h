@@ -1,6 +1,7 @@
 // The person who looks after a simulated cluster: promotes when a space has been without a primary
-// for a while, takes a dead replica out of the set, restarts a process whose log has failed. Says
-// only what is true, unless the plan has it err. Not thread-safe.
+// for a while, takes a dead replica out of the set, restarts a process whose log has failed, and in
+// some runs hands spaces over to other nodes. Says only what is true, unless the plan has it err.
+// Not thread-safe.
 #pragma once
 
 #include <map>
@@ -35,6 +36,7 @@ class Operator {
   void Promote(const std::string& space, Care* care);
   void Remove(const std::string& space, size_t primary, Care* care);
   void MakeAnew(const SpacePlan& space, Care* care);
+  void SwitchOver(const std::string& space, size_t primary, Care* care);
   void Send(size_t place, const runtime::PromoteCommand& command, Care* care);
   void Restart(size_t place);
   void LookAfterLogs();
@@ -45,7 +47,7 @@ class Operator {
   World& world_;
   const Plan& plan_;
   Facts& facts_;
-  Prng prng_;
+  Prng prng_, switch_prng_;
   std::map<std::string, Care> care_;
   std::map<size_t, Instant> broken_since_;
   bool stopped_ = false, calm_ = false;

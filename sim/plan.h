@@ -51,6 +51,7 @@ struct Plan {
   Duration think{};               // of a client between two calls, on average
   bool false_statements = false;  // the operator may say stopped of a node that runs
   bool forces = false;            // … and may force before everything is healed
+  bool switchovers = false;       // … and hands spaces over now and then
   Duration slow_flush{};
   // Sizes that decide which paths are walked: small ones reach every bound within seconds.
   uint64_t segment_bytes = 16u << 10;

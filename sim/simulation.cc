@@ -21,6 +21,7 @@ std::string InWords(const Plan& plan) {
   text += ";";
   for (const Trouble trouble : plan.troubles) text += std::string(" ") + Name(trouble);
   if (plan.false_statements) text += "; false statements";
+  if (plan.switchovers) text += "; switchovers";
   if (plan.forces) text += "; force";
   text += "; segments " + std::to_string(plan.segment_bytes);
   const auto add = [&](const char* name, uint64_t value, uint64_t usual) {

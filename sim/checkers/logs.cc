@@ -54,7 +54,8 @@ class OnePrimary : public Checker {
   void OnSend(size_t from, size_t, const runtime::SpaceMessage& message) override {
     const auto& body = message.message.body;
     if (!std::holds_alternative<replication::Open>(body) &&
-        !std::holds_alternative<replication::Entries>(body)) {
+        !std::holds_alternative<replication::Entries>(body) &&
+        !std::holds_alternative<replication::HandOver>(body)) {
       return;
     }
     const replication::Stamp& stamp = message.message.stamp;

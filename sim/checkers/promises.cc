@@ -29,7 +29,8 @@ class PromiseKept : public Checker {
     const bool fenced = std::holds_alternative<Open>(body) ||
                         std::holds_alternative<Entries>(body) ||
                         std::holds_alternative<Joined>(body) || std::holds_alternative<Ack>(body) ||
-                        std::holds_alternative<Confirmed>(body);
+                        std::holds_alternative<Confirmed>(body) ||
+                        std::holds_alternative<replication::HandOver>(body);
     if (!fenced || stamp.epoch >= promised) return;
     Fail(message.space + ": " + NameOf(from) + " has promised epoch " + ToString(promised) +
          ", and speaks to " + NameOf(to) + " in " + ToString(stamp.epoch));

@@ -28,7 +28,8 @@ SCHEMA = {
     "SpaceMessage": "1 space text, 2 incarnation text, 3 epoch number, 4 sender text,"
                     "5 open OpenLog, 6 entries Entries, 7 confirm Confirm, 8 joined Joined,"
                     "9 ack Ack, 10 gap Gap, 11 refused Refused, 12 confirmed Confirmed, 13 ask Ask,"
-                    "14 answer Answer, 15 batch text, 16 deleted Deleted, 17 page Page",
+                    "14 answer Answer, 15 batch text, 16 deleted Deleted, 17 page Page,"
+                    "18 hand_over HandOver",
     "Summary": "1 space text, 2 incarnation text, 3 end_epoch number, 4 end_sequence number,"
                "5 end_crc fixed32, 6 clean bool",
     "Page": "1 after text, 2 through text, 3 last bool, 4 spaces *Summary",
@@ -46,11 +47,12 @@ SCHEMA = {
     "Gap": "1 expected number",
     "Refused": "1 why enum, 2 promised number, 3 text text",
     "Confirmed": "1 id number, 2 promised number",
-    "Ask": "1 round number, 2 dry_run bool",
+    "Ask": "1 round number, 2 dry_run bool, 3 handed_over bool",
     "Answer": "1 round number, 2 granted bool, 3 has_space bool, 4 fit bool, 5 promised number,"
               "6 end_epoch number, 7 end_sequence number, 8 floor number, 9 record text,"
               "10 record_at number",
     "Deleted": "",
+    "HandOver": "1 end_epoch number, 2 end_sequence number, 3 within_ms number",
     "ReplicationBatch": "1 batch_header text, 2 wal_entries *text",
     "ShipBatchRequest": "1 replica_id text, 2 batch ReplicationBatch, 3 space text, 4 epoch number,"
                         "5 sender text, 6 cluster text",
@@ -169,10 +171,11 @@ BODIES = {
     "gap": {"expected": 41881},
     "refused": {"why": "BAD_EPOCH", "promised": 1025, "text": b"not valid UTF-8: \xff"},
     "confirmed": {"id": 1 << 63, "promised": 1025},
-    "ask": {"round": 3, "dry_run": True},
+    "ask": {"round": 3, "dry_run": True, "handed_over": True},
     "answer": {"round": 3, "granted": True, "has_space": True, "fit": True, "promised": 769,
                "end_epoch": 513, "end_sequence": 41880, "floor": 41870, "record": RECORD,
                "record_at": 41881},
+    "hand_over": {"end_epoch": 513, "end_sequence": 41880, "within_ms": 1900},
     "deleted": {},
     "page": {"after": "a", "through": "default", "last": True,
              "spaces": [{"space": "default", "incarnation": SPACE, "end_epoch": 513,

@@ -12,6 +12,8 @@
 namespace engram::api {
 namespace {
 
+constexpr std::chrono::milliseconds kSwitchoverMost(4000);
+
 Status NoOtherNodes() {
   return Status(Reason::CONFIGURATION, "This is a single node: it has no other copies.")
       .Expected("a server with cluster.mode = static")
@@ -72,6 +74,13 @@ class AdminImpl : public Admin {
     runtime::PromoteCommand command;
     if (Status bad = ReadCommand(context, request, &command); !bad.ok()) return reply(bad);
     RunPromotion(std::move(command), std::move(reply));
+  }
+
+  void Switchover(const CallContext& context, admin_v1::SwitchoverRequest request,
+                  Reply<admin_v1::SwitchoverResponse> reply) override {
+    runtime::SwitchCommand command;
+    if (Status bad = ReadCommand(context, request, &command); !bad.ok()) return reply(bad);
+    RunSwitchover(std::move(command), std::move(reply));
   }
 
   void RemoveReplica(const CallContext& context, admin_v1::RemoveReplicaRequest request,
@@ -167,6 +176,42 @@ class AdminImpl : public Admin {
     command->remove = request.node();
     command->dry_run = request.dry_run();
     return OkStatus();
+  }
+
+  Status ReadCommand(const CallContext& context, const admin_v1::SwitchoverRequest& request,
+                     runtime::SwitchCommand* command) const {
+    ASSIGN_OR_RETURN(command->space, CheckCall(context, request.memory_space_id()));
+    const Nodes nodes = replication_->Nodes();
+    if (!Known(request.node(), nodes)) return UnknownNode(request.node(), nodes, "node");
+    command->to = request.node();
+    command->dry_run = request.dry_run();
+    const std::chrono::milliseconds asked(request.within_ms());
+    if (asked > kSwitchoverMost) {
+      return Status(Reason::INVALID_REQUEST, "Writes cannot be held for so long.")
+          .Expected("within_ms of at most " + std::to_string(kSwitchoverMost.count()))
+          .Suggest("wait until the node has caught up: a switchover takes far less then")
+          .With("field", "within_ms")
+          .With("actual", uint64_t{request.within_ms()});
+    }
+    if (asked.count() > 0) command->within = asked;
+    return OkStatus();
+  }
+
+  void RunSwitchover(runtime::SwitchCommand command, Reply<admin_v1::SwitchoverResponse> reply) {
+    node_.readers().Post([this, command = std::move(command), reply = std::move(reply)] {
+      const Instant begun = node_.clock().Now();
+      replication_->SwitchOver(command,
+                               [this, command, begun, reply](Result<cluster::SwitchReport> report) {
+                                 if (!report.ok()) return reply(report.status());
+                                 admin_v1::SwitchoverResponse response = ToProto(*report);
+                                 response.set_memory_space_id(command.space);
+                                 response.set_dry_run(command.dry_run);
+                                 response.set_from(node_.name());
+                                 response.set_to(command.to);
+                                 *response.mutable_took() = ToProto(node_.clock().Now() - begun);
+                                 reply(std::move(response));
+                               });
+    });
   }
 
   void RunPromotion(runtime::PromoteCommand command, Reply<admin_v1::PromoteResponse> reply) {

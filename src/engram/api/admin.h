@@ -25,6 +25,7 @@ class Admin {
 #define ENGRAM_ADMIN_CALLS                                                         \
   ENGRAM_ADMIN_CALL(GetCluster, GetClusterRequest, GetClusterResponse)             \
   ENGRAM_ADMIN_CALL(Promote, PromoteRequest, PromoteResponse)                      \
+  ENGRAM_ADMIN_CALL(Switchover, SwitchoverRequest, SwitchoverResponse)             \
   ENGRAM_ADMIN_CALL(RemoveReplica, RemoveReplicaRequest, PromoteResponse)          \
   ENGRAM_ADMIN_CALL(Explain, ExplainRequest, ExplainResponse)                      \
   ENGRAM_ADMIN_CALL(ListQuarantine, ListQuarantineRequest, ListQuarantineResponse) \

@@ -70,6 +70,11 @@ class TwoNodes : public runtime::Replication {
     commands.push_back(command);
     done(report);
   }
+  void SwitchOver(const runtime::SwitchCommand& command,
+                  std::function<void(Result<cluster::SwitchReport>)> done) override {
+    switches.push_back(command);
+    done(switched);
+  }
   Result<std::shared_ptr<space::Space>> CreateSpace(const std::string&,
                                                     const v1::SpaceSettings&) override {
     return Status(Reason::NOT_ENOUGH_IN_SYNC, "n2 is silent.");
@@ -114,6 +119,8 @@ class TwoNodes : public runtime::Replication {
   bool connected = true;
   cluster::PromotionReport report;
   std::vector<runtime::PromoteCommand> commands;
+  Result<cluster::SwitchReport> switched = cluster::SwitchReport();
+  std::vector<runtime::SwitchCommand> switches;
 
  private:
   runtime::ReplicationOptions options_;
@@ -200,6 +207,37 @@ TEST_F(AdminTest, PromotesAndReports) {
   EXPECT_EQ(two_.commands[0].space, "default");
   EXPECT_EQ(two_.commands[0].stopped, "n2");
   EXPECT_TRUE(two_.commands[0].dry_run);
+}
+
+TEST_F(AdminTest, SwitchesOverAndReports) {
+  cluster::SwitchReport done{.id = 1, .to = 1, .done = true};
+  done.before = cluster::MakeEpoch(3, 0);
+  done.epoch = cluster::MakeEpoch(4, 1);
+  done.held = std::chrono::milliseconds(12);
+  two_.switched = done;
+  admin_v1::SwitchoverRequest request;
+  request.set_node("n2");
+  request.set_within_ms(500);
+  const auto report = Call(&Admin::Switchover, request);
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_TRUE(report->done());
+  EXPECT_EQ(report->from(), "n1");
+  EXPECT_EQ(report->to(), "n2");
+  EXPECT_EQ(report->epoch_before(), 769u);
+  EXPECT_EQ(report->epoch(), 1026u);
+  EXPECT_EQ(report->pause().nanos(), 12'000'000);
+  ASSERT_EQ(two_.switches.size(), 1u);
+  EXPECT_EQ(two_.switches[0].space, "default");
+  EXPECT_EQ(two_.switches[0].to, "n2");
+  EXPECT_EQ(two_.switches[0].within, std::chrono::milliseconds(500));
+  two_.switched = Status(Reason::NOT_PRIMARY, "n2 is.");
+  EXPECT_EQ(ReasonOf(Call(&Admin::Switchover, request)), Reason::NOT_PRIMARY);
+  request.set_within_ms(4001);
+  EXPECT_EQ(ReasonOf(Call(&Admin::Switchover, request)), Reason::INVALID_REQUEST);
+  request.set_within_ms(0);
+  request.set_node("n9");
+  EXPECT_EQ(ReasonOf(Call(&Admin::Switchover, request)), Reason::REPLICA_NOT_FOUND);
+  EXPECT_EQ(two_.switches.size(), 2u);
 }
 
 TEST_F(AdminTest, RefusesAPromotionThatIsNotMeant) {

@@ -110,10 +110,13 @@ class Words {
   std::string SetText() const {
     const auto& set = state_.record().in_sync();
     const std::string names = List(set);
-    if (set.size() == 1) return names + " alone. What is acknowledged has one copy.";
+    const std::string handed = state_.record().handed_by().empty()
+                                   ? ""
+                                   : " " + state_.record().handed_by() + " handed the epoch over.";
+    if (set.size() == 1) return names + " alone. What is acknowledged has one copy." + handed;
     return names + ". Replicated writes are answered when " +
            (set.size() == 2 ? std::string("both") : "all " + std::to_string(set.size())) +
-           " have them.";
+           " have them." + handed;
   }
 
   static std::string ReplicaText(const v1::ReplicaStatus& replica) {

@@ -20,6 +20,7 @@ void Fill(const replication::SpaceRecord& from, admin_v1::SpaceRecord* to) {
   for (const replication::Member& member : from.voters) to->add_voters(member.node);
   if (from.loss_after) Fill(*from.loss_after, to->mutable_loss_after());
   to->set_loss_why(from.loss_why);
+  if (from.handed_by) to->set_handed_by(from.handed_by->node);
   *to->mutable_since() = model::UtcTime::FromNs(from.wall_ns).ToProto();
 }
 
@@ -135,6 +136,17 @@ admin_v1::NodeState ToProto(const runtime::NodeAddress& node, const runtime::Pee
   *proto.mutable_next_try() = ToProto(std::max(Duration::zero(), peer.next_try - now));
   proto.set_failures_in_a_row(static_cast<uint32_t>(peer.failures_in_a_row));
   if (!peer.why.ok()) proto.set_why(peer.why.message());
+  return proto;
+}
+
+admin_v1::SwitchoverResponse ToProto(const cluster::SwitchReport& report) {
+  admin_v1::SwitchoverResponse proto;
+  proto.set_done(report.done);
+  proto.set_why(report.why);
+  proto.set_what_helps(report.what_helps);
+  proto.set_epoch_before(report.before.value());
+  proto.set_epoch(report.epoch.value());
+  *proto.mutable_pause() = ToProto(report.held);
   return proto;
 }
 

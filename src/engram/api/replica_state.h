@@ -23,5 +23,7 @@ using Nodes = std::vector<std::pair<runtime::NodeAddress, runtime::PeerState>>;
 // A promotion's report with the names of the configured nodes.
 admin_v1::PromoteResponse ToProto(const cluster::PromotionReport& report, const Nodes& nodes,
                                   size_t me, Instant now);
+// Without the names.
+admin_v1::SwitchoverResponse ToProto(const cluster::SwitchReport& report);
 
 }  // namespace engram::api

@@ -1,6 +1,8 @@
 // Two servers on loopback: what replication costs a write, how far the replica is behind, how fast
-// it catches up, how long a promotion by hand takes. Limits are measured in the same run: our own
-// local writes, the empty RPC, the slower of disk and loopback (bench_limits.h).
+// it catches up, how long a switchover and a promotion by hand take. Limits are measured in the
+// same run: our own local writes, the empty RPC, the slower of disk and loopback (bench_limits.h).
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
@@ -17,6 +19,7 @@ namespace admin = engram::admin::v1;
 constexpr uint64_t kLagRate = 10'000;  // small writes per second
 constexpr int kLagClients = 10;
 constexpr uint64_t kCatchUpEntries = 100'000;
+constexpr int kSwitchClients = 32;
 
 v1::SpaceSettings SettingsOf(v1::Durability durability) {
   v1::SpaceSettings settings;
@@ -160,6 +163,48 @@ Status BenchCatchUp(PairServers& pair, const BenchOptions& options, bool embedde
   return OkStatus();
 }
 
+// There and back, under the replicated writes of 32 clients: for how long the primary took none,
+// and the longest that one of them waited.
+Status BenchSwitchover(PairServers& pair, double seconds) {
+  std::atomic<bool> stop{false};
+  std::vector<Latencies> waits(kSwitchClients);
+  std::vector<std::thread> writers;
+  const std::string servers = pair.node(0).addresses.grpc + "," + pair.node(1).addresses.grpc;
+  for (int c = 0; c < kSwitchClients; ++c) {
+    writers.emplace_back([&, c] {
+      Client writer({.servers = servers, .timeout = std::chrono::seconds(10)});
+      v1::RememberRequest request;
+      request.set_memory_space_id("both");
+      for (uint64_t n = static_cast<uint64_t>(c) << 32; !stop; ++n) {
+        *request.mutable_episode() = BenchEpisode(false, n);
+        const env::Instant start = BenchNow();
+        if (writer.Remember(request).ok()) waits[static_cast<size_t>(c)].Add(MicrosSince(start));
+      }
+    });
+  }
+  Latencies pauses;
+  Status status;
+  const env::Instant until = BenchNow() + env::Duration(static_cast<int64_t>(seconds * 1e9));
+  for (size_t to = 1; status.ok() && (BenchNow() < until || to == 0); to = 1 - to) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    const auto report = pair.Switchover(to, "both");
+    status = report.status();
+    if (!report.ok()) break;
+    pauses.Add(static_cast<double>(report->pause().seconds()) * 1e6 +
+               report->pause().nanos() / 1e3);
+  }
+  stop = true;
+  for (std::thread& writer : writers) writer.join();
+  RETURN_IF_ERROR(status);
+  double longest = 0;
+  for (Latencies& wait : waits) longest = std::max(longest, wait.Percentile(100));
+  PrintRow({"switchover pause under 32 clients p50", pauses.Percentile(50) / 1e3, "ms", 0, ""});
+  PrintRow({"switchover pause under 32 clients max", pauses.Percentile(100) / 1e3, "ms",
+            pauses.Percentile(100) / 200'000, "200 ms"});
+  PrintRow({"longest write across switchovers", longest / 1e3, "ms", 0, ""});
+  return OkStatus();
+}
+
 Status BenchPromotion(PairServers& pair) {
   pair.node(0).process->Kill9();
   const env::Instant start = BenchNow();
@@ -203,6 +248,8 @@ Status BenchReplicate(const BenchOptions& options) {
   RETURN_IF_ERROR(BenchWrites(*pair, options.seconds));
   RETURN_IF_ERROR(BenchLag(*pair, options.seconds));
   for (bool embedded : {false, true}) RETURN_IF_ERROR(BenchCatchUp(*pair, options, embedded));
+  RETURN_IF_ERROR(pair->WaitInSync(0));
+  RETURN_IF_ERROR(BenchSwitchover(*pair, options.seconds));
   RETURN_IF_ERROR(pair->WaitInSync(0));
   RETURN_IF_ERROR(BenchPromotion(*pair));
   RETURN_IF_ERROR(BenchCompressedCatchUp(options, directory + "/compressed"));

@@ -56,6 +56,7 @@ class Client {
 #define ENGRAM_ADMIN_CLIENT_CALLS                                            \
   ENGRAM_CALL(GetCluster, GetClusterRequest, GetClusterResponse)             \
   ENGRAM_CALL(Promote, PromoteRequest, PromoteResponse)                      \
+  ENGRAM_CALL(Switchover, SwitchoverRequest, SwitchoverResponse)             \
   ENGRAM_CALL(RemoveReplica, RemoveReplicaRequest, PromoteResponse)          \
   ENGRAM_CALL(Explain, ExplainRequest, ExplainResponse)                      \
   ENGRAM_CALL(ListQuarantine, ListQuarantineRequest, ListQuarantineResponse) \

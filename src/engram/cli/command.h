@@ -67,6 +67,7 @@ std::string DetailText(const v1::Memory& memory);
 void AddServe(CLI::App* app, Context* context);
 void AddReplicas(CLI::App* app, Context* context);
 void AddPromote(CLI::App* app, Context* context);
+void AddSwitchover(CLI::App* app, Context* context);
 void AddCluster(CLI::App* app, Context* context);
 void AddQuarantine(CLI::App* app, Context* context);
 void AddHealth(CLI::App* app, Context* context);

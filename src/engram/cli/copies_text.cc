@@ -219,4 +219,19 @@ std::string RefusedText(const admin::v1::PromoteResponse& report) {
   return text + (report.what_helps().empty() ? "\n" : " What helps: " + report.what_helps() + "\n");
 }
 
+std::string SwitchoverText(const admin::v1::SwitchoverResponse& report) {
+  const std::string who = report.from() + " to " + report.to();
+  if (report.done()) {
+    return report.to() + " is primary of " + report.memory_space_id() + " in epoch " +
+           Epoch(report.epoch()) + " · writes waited " + AgoText(report.pause()) +
+           " · lost: nothing\n";
+  }
+  if (!report.why().empty()) {
+    return report.memory_space_id() + " was not handed over from " + who + ": " + report.why() +
+           (report.what_helps().empty() ? "" : ".\nWhat helps: " + report.what_helps()) + "\n";
+  }
+  return report.memory_space_id() + " would go from " + who +
+         ": it is in the set, connected, and follows\ndry run: nothing was changed\n";
+}
+
 }  // namespace engram::cli

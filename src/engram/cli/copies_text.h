@@ -25,5 +25,7 @@ std::string PromotionTable(const admin::v1::PromoteResponse& report);
 std::string LossText(const admin::v1::PromoteResponse& report);
 // What a promotion that was refused says, and the command that would help.
 std::string RefusedText(const admin::v1::PromoteResponse& report);
+// What became of a switchover, or would: a line, or two.
+std::string SwitchoverText(const admin::v1::SwitchoverResponse& report);
 
 }  // namespace engram::cli

@@ -34,6 +34,28 @@ admin::v1::SpaceState Space() {
   return space;
 }
 
+TEST(CopiesTextTest, ASwitchoverIsALine) {
+  admin::v1::SwitchoverResponse report;
+  report.set_memory_space_id("notes");
+  report.set_from("n1");
+  report.set_to("n2");
+  report.set_dry_run(true);
+  EXPECT_EQ(SwitchoverText(report),
+            "notes would go from n1 to n2: it is in the set, connected, and follows\n"
+            "dry run: nothing was changed\n");
+  report.set_why("n2 is catching up");
+  report.set_what_helps("wait until it has caught up");
+  EXPECT_EQ(SwitchoverText(report),
+            "notes was not handed over from n1 to n2: n2 is catching up.\n"
+            "What helps: wait until it has caught up\n");
+  report.clear_why();
+  report.set_done(true);
+  report.set_epoch(kEpoch4);
+  report.mutable_pause()->set_nanos(12'000'000);
+  EXPECT_EQ(SwitchoverText(report),
+            "n2 is primary of notes in epoch 4.2 · writes waited 12 ms · lost: nothing\n");
+}
+
 TEST(CopiesTextTest, AHealthyPairIsOneRow) {
   EXPECT_EQ(ReplicasTable({Space()}),
             "SPACE     REPLICA   IN SET   STATUS      MODE        DURABLE   BEHIND   CONTACT\n"

@@ -21,10 +21,10 @@ int Main(int argc, char** argv) {
   Context context;
   context.program = argv[0];
   for (auto add :
-       {AddServe,    AddStatus, AddReplicas,  AddPromote, AddCluster, AddQuarantine, AddHealth,
-        AddRemember, AddRecall, AddReminisce, AddGet,     AddList,    AddWatch,      AddForget,
-        AddRestore,  AddSpace,  AddImport,    AddExport,  AddWal,     AddIndex,      AddBench,
-        AddDemo,     AddSim,    AddVersion,   AddDocs}) {
+       {AddServe,  AddStatus,   AddReplicas, AddPromote,   AddSwitchover, AddCluster, AddQuarantine,
+        AddHealth, AddRemember, AddRecall,   AddReminisce, AddGet,        AddList,    AddWatch,
+        AddForget, AddRestore,  AddSpace,    AddImport,    AddExport,     AddWal,     AddIndex,
+        AddBench,  AddDemo,     AddSim,      AddVersion,   AddDocs}) {
     add(&app, &context);
   }
   try {

@@ -114,4 +114,14 @@ Result<admin::PromoteResponse> PairServers::Promote(size_t place, const std::str
                 nodes_[place].name + " was not promoted for " + space + ": " + reply.why());
 }
 
+Result<admin::SwitchoverResponse> PairServers::Switchover(size_t to, const std::string& space) {
+  admin::SwitchoverRequest request;
+  request.set_memory_space_id(space);
+  request.set_node(nodes_[to].name);
+  ASSIGN_OR_RETURN(admin::SwitchoverResponse reply, nodes_[1 - to].client->Switchover(request));
+  if (reply.done()) return reply;
+  return Status(Reason::NO_PRIMARY,
+                space + " was not handed over to " + nodes_[to].name + ": " + reply.why());
+}
+
 }  // namespace engram::cli

@@ -37,6 +37,8 @@ class PairServers {
   // Until every space that the node leads (one at least) takes replicated writes.
   Status WaitInSync(size_t primary);
   Status MakeSpace(const std::string& id, const v1::SpaceSettings& settings);
+  // Hands the space over to the node; an error when that was not done.
+  Result<admin::v1::SwitchoverResponse> Switchover(size_t to, const std::string& space);
   // Makes the node lead the space; the operator states that the other is stopped.
   Result<admin::v1::PromoteResponse> Promote(size_t place, const std::string& space, bool dry_run);
 

@@ -28,6 +28,7 @@ Effects Copy::Step(const Event& event) {
   now_ = event.now;
   Effects out;
   std::visit([&](const auto& what) { On(what, &out); }, event.what);
+  if (handing_.has_value()) MindHandOver(&out);
   // Whatever a step wants promised is kept before anything else is done.
   if (out.promise.has_value()) log_.promised = std::max(log_.promised, *out.promise);
   return out;
@@ -195,6 +196,7 @@ void Copy::StepDown(Effects* out) {
   stand_at_ = now_ + options_.stand_after +
               Duration(static_cast<int64_t>(prng_.Unit() * options_.stand_after.count()));
   SetRole(Role::kReplica, out);
+  if (handing_.has_value()) NoteSteppedDown(out);
 }
 
 void Copy::SetRole(Role role, Effects* out) {
@@ -250,6 +252,7 @@ std::optional<size_t> Copy::leader() const {
 }
 
 bool Copy::idle() const {
+  if (handing_.has_value()) return false;
   if (role_ == Role::kReplica) return leader().has_value() && joined_;
   if (role_ == Role::kCandidate || !confirms_.empty() || joining_.has_value()) return false;
   if (set_change_under_way_ || beginning_.has_value()) return false;
@@ -297,6 +300,9 @@ std::string Copy::CheckInvariants() const {
   if (role_ == Role::kPrimary) {
     if (view_.epoch < log_.promised) return "leads below its promise";
     if (!Has(view_.in_sync, options_.self)) return "leads outside of the set";
+  }
+  if (handing_.has_value() && role_ == Role::kPrimary && handing_->given) {
+    return "leads on in an epoch that it handed over";
   }
   if (joined_ && acked_ > log_.durable) return "acknowledged what is not durable";
   return "";

@@ -9,7 +9,8 @@
 //   the promise never falls, and nothing is said in an epoch below it; commit never falls but by a
 //   rewind inside a stated loss; commit <= replicated end in a `replicated` space; a primary counts
 //   every member of the set that the store may know of; an acknowledgement says only what is
-//   durable; no entry is appended under a leader whose verdict was not carried out.
+//   durable; no entry is appended under a leader whose verdict was not carried out; writes are held
+//   only while an epoch is handed over.
 #pragma once
 
 #include <deque>
@@ -113,6 +114,19 @@ struct Stand {
 struct ConfirmReads {
   uint64_t id;
 };
+// Hand the space over to that node, which has to take it in time; an operator's word.
+struct SwitchOver {
+  uint64_t id;
+  size_t to;
+  Duration within = std::chrono::seconds(2);
+  bool dry_run = false;
+};
+// Effects::hold was done: nothing is appended any more, and the log is like this.
+struct Held {
+  Position end = {};
+  uint32_t end_crc = 0;
+  Sequence durable = {};
+};
 // An effect could not be carried out, or the log is poisoned, damaged or full.
 struct Failed {
   std::string why = {};
@@ -126,7 +140,8 @@ struct StoreAnswered {
 struct Event {
   Instant now = {};
   std::variant<Tick, PeerUp, PeerDown, Received, LogMoved, InHole, Rewound, Begun, Created,
-               PolicyKnown, Shipped, Writable, Compared, Stand, ConfirmReads, Failed, StoreAnswered>
+               PolicyKnown, Shipped, Writable, Compared, Stand, ConfirmReads, SwitchOver, Held,
+               Failed, StoreAnswered>
       what;
 };
 
@@ -210,6 +225,15 @@ class Copy {
     uint64_t id;
     Members waiting;
     Instant began;
+  };
+
+  struct HandingOver {  // the epoch that is led here
+    SwitchOver asked;
+    Epoch epoch = {};
+    Instant began = {}, said = {};
+    bool held = false;     // nothing is appended any more
+    bool offered = false;  // the other node was told, and may ask
+    bool given = false;    // it was promised its epoch: there is no way back
   };
 
   // copy.cc
@@ -310,6 +334,21 @@ class Copy {
   void StandAgain(Effects* out);
   void ExpelSilent(Effects* out);
 
+  // copy_switch.cc: handing the epoch over, and taking it.
+  void On(const SwitchOver& event, Effects* out);
+  void On(const Held& event, Effects* out);
+  void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::HandOver& offer,
+                 Effects* out);
+  std::pair<std::string, std::string> WhyNotTo(size_t place) const;
+  bool WouldWin(size_t place) const;
+  void MindHandOver(Effects* out);
+  std::string HandOverLacks() const;
+  void OfferEpoch(Effects* out);
+  void NoteSteppedDown(Effects* out);
+  void NoteLed(size_t peer, Effects* out);
+  void EndHandOver(bool done, std::string why, std::string what_helps, Effects* out);
+  bool HandsOverTo(size_t place) const;
+
   // An epoch further above the known one than this is no epoch but damage.
   static constexpr uint64_t kEpochJump = uint64_t{1} << 32;
 
@@ -356,6 +395,7 @@ class Copy {
   Instant stand_at_;
   bool stand_by_itself_ = false;  // lead again when its record names it
   int stands_in_a_row_ = 0;
+  std::optional<HandingOver> handing_;  // also once it follows, until the other leads
 };
 
 }  // namespace engram::cluster

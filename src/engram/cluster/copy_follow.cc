@@ -51,6 +51,7 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects*
   if (!log_.fit) return refuse(Refused::Why::kBroken, alarm_);
   if (log_.end.sequence > open.end.sequence) Visit(Probe::kReplicaAhead);
   StartFollowing(peer, stamp, open);
+  if (handing_.has_value()) NoteLed(peer, out);
   const replication::PrimaryLog theirs{log_.space, stamp.epoch, open.history, open.end.sequence,
                                        open.floors};
   const record::History history = HistoryOf(log_);
@@ -268,6 +269,9 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Ask& ask, Effects* o
   answer.granted = stamp.epoch >= log_.promised && store_->MadeBy(stamp.epoch, peer) &&
                    stamp.epoch.value() - log_.promised.value() <= kEpochJump;
   const bool first = stamp.epoch > log_.promised;
+  // Who handed nothing over, or has called it off, writes: its log may go on behind the other's.
+  const bool led = newest() != nullptr && newest()->primary == options_.self;
+  if (ask.handed_over && first && led && !HandsOverTo(peer)) answer.granted = false;
   if (answer.granted && first && !ask.dry_run && !Is(Mutant::kAskWithoutPromise)) {
     out->promise = stamp.epoch;
     log_.promised = stamp.epoch;

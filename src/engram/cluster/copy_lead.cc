@@ -75,8 +75,14 @@ void Copy::StartEpoch(const Begun& event, Effects* out) {
     peer.acked = peer.next = Sequence();
     peer.in_flight.clear();
     peer.in_flight_bytes = 0;
+    // They had everything a moment ago: writes need not wait until they have joined.
+    if (event.record.handed_by.has_value()) peer.last_progress = now_;
   }
   SetRole(Role::kPrimary, out);
+  if (handing_.has_value()) {
+    EndHandOver(false, options_.nodes[handing_->asked.to] + " did not begin its epoch in time",
+                "see engram cluster explain on both nodes, then try again", out);
+  }
   for (size_t peer = 0; peer < peers_.size(); ++peer) {
     if (peer != options_.me && peers_[peer].connected) SendOpen(peer, out);
   }

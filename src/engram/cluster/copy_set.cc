@@ -124,6 +124,7 @@ void Copy::MindTheSet(Effects* out) {
   if (role_ == Role::kPrimary && set_unknown_) return ReadSet(out);
   if (role_ != Role::kPrimary || set_change_under_way_ || beginning_.has_value()) return;
   if (joining_.has_value() && !Responsive(*joining_, now_)) StopJoining(out);
+  if (handing_.has_value()) return;  // its log shall not grow
   if (store_->shrinks_by_timeout()) ExpelSilent(out);
   if (set_change_under_way_) return;
   if (!joining_.has_value()) StartJoining();

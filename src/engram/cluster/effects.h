@@ -80,6 +80,18 @@ struct PromotionReport {
   std::optional<Position> loss_after = {};
 };
 
+// What became of a switchover, for people. Not done and without a reason: of a dry run, which found
+// nothing in its way.
+struct SwitchReport {
+  uint64_t id = 0;
+  size_t to = 0;      // place of the node that was to lead
+  bool done = false;  // it leads now
+  std::string why = {};
+  std::string what_helps = {};
+  Epoch before = {}, epoch = {};
+  Duration held = {};  // for so long no write was taken
+};
+
 struct Effects {
   std::optional<Epoch> promise = {};
   std::optional<Rewind> rewind = {};
@@ -95,7 +107,11 @@ struct Effects {
   std::optional<Role> role = {};  // changed
   std::vector<Outgoing> send = {};
   std::vector<ShipOrder> ship = {};
+  // True: no write is appended any more; who wants to write waits. The runner answers with Held.
+  // False: they go on.
+  std::optional<bool> hold = {};
   std::vector<PromotionReport> reports = {};
+  std::vector<SwitchReport> switched = {};
   std::vector<std::pair<uint64_t, bool>> confirmed = {};  // id of a Confirm round; whether it held
   std::vector<Alarm> alarms = {};
 

@@ -61,6 +61,7 @@ StoreReply StaticStore::Grow(const StoreRequest& request, const StoreContext& co
   }
   record.loss_after.reset();
   record.loss_why.clear();
+  record.handed_by.reset();
   record.at = Sequence();
   reply.record = std::move(record);
   return reply;
@@ -104,7 +105,9 @@ void StaticStore::AskOne(const Round& round, size_t peer, const StoreContext& co
                          Effects* effects) const {
   if (peer == options_.me || !context.connected[peer] || round.answers.contains(peer)) return;
   effects->Say(peer, Stamp{context.log->space, round.epoch, options_.self.incarnation},
-               replication::Ask{.round = round.id, .dry_run = round.request.dry_run});
+               replication::Ask{.round = round.id,
+                                .dry_run = round.request.dry_run,
+                                .handed_over = round.request.handed_by.has_value()});
 }
 
 std::optional<StoreReply> StaticStore::OnPeerUp(size_t peer, const StoreContext& context,
@@ -162,8 +165,9 @@ std::optional<StoreReply> StaticStore::TickProbe(const StoreContext& context) {
 std::optional<StoreReply> StaticStore::TickLead(const StoreContext& context, Effects* effects) {
   if (!round_.has_value()) return std::nullopt;
   std::optional<StoreReply> reply = TryWin(*round_, context);
-  const bool late =
-      round_->request.id != 0 && context.now - round_->began >= options_.request_deadline;
+  const Duration since = context.now - round_->began;
+  const bool late = (round_->request.id != 0 && since >= options_.request_deadline) ||
+                    (round_->request.handed_by.has_value() && since >= round_->request.within);
   if (!reply.has_value() && late) {
     reply = Lost(*round_, "no majority: too few of the voters answered", "", context);
   }
@@ -258,7 +262,25 @@ std::optional<StoreReply> StaticStore::TryWin(const Round& round,
                          context.log->end.sequence < count.floor && !round.request.force;
     return lost;
   }
+  if (round.request.handed_by.has_value()) {
+    const Handed handed = HandedOver(round, context);
+    if (handed == Handed::kNotYet) return std::nullopt;
+    if (handed == Handed::kNo) {
+      return Lost(round, "the log of " + round.request.handed_by->node + " ends elsewhere", "",
+                  context);
+    }
+  }
   return Won(round, count, context);
+}
+
+StaticStore::Handed StaticStore::HandedOver(const Round& round, const StoreContext& context) const {
+  for (const auto& [place, answered] : round.answers) {
+    if (options_.nodes[place] != round.request.handed_by->node) continue;
+    if (answered.incarnation != round.request.handed_by->incarnation) return Handed::kNo;
+    const bool same = answered.answer.end == context.log->end;
+    return same || Is(Mutant::kHandOverBeforeAll) ? Handed::kYes : Handed::kNo;
+  }
+  return Is(Mutant::kHandOverWithoutPromise) ? Handed::kYes : Handed::kNotYet;
 }
 
 Members StaticStore::Got(const Round& round) const {
@@ -275,6 +297,8 @@ std::optional<Position> StaticStore::LossOf(const Round& round, const Count& cou
   const LogState& log = *context.log;
   const Position after{record::EpochAt(HistoryOf(log), context.floor), context.floor};
   if (round.request.force) return after;
+  // Whatever its primary acknowledged is here, and it acknowledges nothing any more.
+  if (round.request.handed_by == count.newest.primary) return std::nullopt;
   if (!context.local_space || Is(Mutant::kNoStatedLoss)) return std::nullopt;
   // A primary that follows itself lost nothing if its log still has the record's epoch, and it has
   // promised nobody else anything since, who may have cut it.
@@ -294,6 +318,7 @@ StoreReply StaticStore::Won(const Round& round, const Count& count,
   record.epoch = round.epoch;
   record.primary = options_.self;
   record.fork = context.log->end;
+  record.handed_by = round.request.handed_by;
   record.loss_after = LossOf(round, count, context);
   if (record.loss_after.has_value()) {
     record.loss_why = round.request.force ? "forced promotion" : "unplanned promotion";

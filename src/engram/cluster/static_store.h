@@ -91,6 +91,9 @@ class StaticStore : public Store {
   // Why the candidate cannot lead with what was answered; nothing when it can.
   std::optional<std::pair<std::string, std::string>> Unfit(const Round& round, const Count& count,
                                                            const StoreContext& context) const;
+  // Of an epoch that is handed over: whether its primary promised, with the log end of this copy.
+  enum class Handed { kYes, kNotYet, kNo };
+  Handed HandedOver(const Round& round, const StoreContext& context) const;
   std::optional<Position> LossOf(const Round& round, const Count& count,
                                  const StoreContext& context) const;
   Members Got(const Round& round) const;

@@ -26,6 +26,9 @@ struct StoreRequest {
   std::optional<std::string> remove = {};  // a node that leaves the set with it
   bool force = false;
   bool dry_run = false;
+  // The primary before hands its epoch over: it has to promise, with the log end of the candidate.
+  std::optional<Member> handed_by = {};
+  Duration within = {};  // … in this time
 };
 
 struct StoreReply {

@@ -55,6 +55,7 @@ struct Node {
   int fuse = -1;               // effects until it dies; -1: it does not
   StoreRequest asked;          // the last Stand
   Epoch led;                   // of the running process
+  bool held = false;           // takes no write now
 };
 
 struct Packet {
@@ -89,6 +90,7 @@ class World {
   virtual void OnCut(size_t, const Rewind&) {}  // before anything is cut
   virtual void OnAlarm(size_t, const Alarm&) {}
   virtual void OnReport(size_t, const PromotionReport&) {}
+  virtual void OnSwitched(size_t, const SwitchReport&) {}
   virtual void OnAppended(size_t) {}
 
   // ---- what happens ----

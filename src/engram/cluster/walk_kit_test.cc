@@ -115,6 +115,7 @@ void World::Start(size_t n) {
   options.window_bytes = 900;
   options.mutant = options_.mutant;
   node.led = Epoch();
+  node.held = false;
   node.copy =
       std::make_unique<Copy>(options, MakeStore(n), std::move(log), Prng(prng_.Next()), now_);
 }
@@ -281,7 +282,16 @@ void World::Carry(size_t n, Effects effects) {
     if (node.sees[out.peer] != 0) bag_.push_back({n, out.peer, std::move(out.message)});
   }
   for (const ShipOrder& order : effects.ship) DoShip(n, order);
+  if (effects.hold.has_value()) {
+    node.held = *effects.hold;
+    const LogMoved log = Moved(n);
+    if (node.held) after_.emplace_back(n, Held{log.end, log.end_crc, log.durable});
+  }
   for (const PromotionReport& report : effects.reports) OnReport(n, report);
+  for (const SwitchReport& report : effects.switched) {
+    Note("switchover", n, "to", report.to, report.done ? "done" : report.why);
+    OnSwitched(n, report);
+  }
 }
 
 void World::DoRewind(size_t n, const Rewind& rewind) {

@@ -11,7 +11,7 @@ using replication::Message;
 using replication::Open;
 
 void World::Append(size_t n) {
-  if (!Leads(n)) return;
+  if (!Leads(n) || nodes_[n].held) return;
   Disk& disk = nodes_[n].disk;
   Push(n, nodes_[n].copy->epoch(), ++values_, nullptr);
   Note("append", n, disk.log.size());

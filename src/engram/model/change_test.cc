@@ -76,6 +76,9 @@ TEST(GoldenTest, Checkpoint) {
 TEST(GoldenTest, EpochStart) {
   ExpectGolden<pb::EpochStartRecord>("epoch_start", 7);
 }
+TEST(GoldenTest, EpochStartOfASwitchover) {
+  ExpectGolden<pb::EpochStartRecord>("epoch_start_handed_over", 7);
+}
 TEST(GoldenTest, Settings) {
   ExpectGolden<pb::SettingsRecord>("settings", 11);
 }

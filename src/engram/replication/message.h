@@ -66,6 +66,13 @@ struct Confirm {
   uint64_t id = 0;
 };
 
+// "Lead in my place." To one member of the set that has everything: the log ends here, all of it is
+// committed, and nothing is appended any more. The epoch is good for a hand-over for so long.
+struct HandOver {
+  Position end;
+  uint64_t within_ms = 0;
+};
+
 // ---- copy to primary ----
 
 // The verdict was carried out; from here on acknowledgements count.
@@ -109,7 +116,8 @@ struct Confirmed {
 // "Promise me this epoch." stamp.epoch is the one proposed.
 struct Ask {
   uint64_t round = 0;
-  bool dry_run = false;  // only tell how things stand
+  bool dry_run = false;      // only tell how things stand
+  bool handed_over = false;  // the primary hands its epoch over to the candidate
 };
 struct Answer {
   uint64_t round = 0;
@@ -145,7 +153,7 @@ struct Page {
 };
 
 using Body = std::variant<Open, Entries, Confirm, Joined, Ack, Gap, Refused, Confirmed, Ask, Answer,
-                          Deleted, Page>;
+                          Deleted, Page, HandOver>;
 
 struct Message {
   Stamp stamp;

@@ -51,6 +51,10 @@ enum class Mutant {
   kMendTakesHoles,         // a fetched range may have Holes of any copy
   kMendEndsBelowFloor,     // … may end inside of what this copy's own tombstone floor covers
   kMendFloorWithoutEpoch,  // … its compaction floor is compared by sequence alone
+  // switchover
+  kHandOverBeforeAll,       // an epoch is handed over before the other node has all of its log
+  kHandOverWithoutPromise,  // … and taken without the promise of the old primary
+  kHandOverKeepsWriting,    // … and written to meanwhile
   // what runs the protocol
   kReplyBeforeCommit,   // the space is told that all of its log is replicated
   kKeepIndex,           // a rewind below what was shown leaves the indexes as they are

@@ -50,6 +50,7 @@ std::string EncodeRecord(const SpaceRecord& record) {
     out.mutable_stated_loss()->set_after_sequence(record.loss_after->sequence.value());
     out.mutable_stated_loss()->set_why(record.loss_why);
   }
+  if (record.handed_by.has_value()) Fill(*record.handed_by, out.mutable_handed_by());
   out.mutable_at()->set_seconds(record.wall_ns / 1'000'000'000);
   out.mutable_at()->set_nanos(static_cast<int32_t>(record.wall_ns % 1'000'000'000));
   return out.SerializeAsString();
@@ -60,7 +61,8 @@ Result<SpaceRecord> DecodeRecord(ByteView payload, Sequence at) {
   SpaceRecord record;
   if (!in.ParseFromArray(payload.data(), static_cast<int>(payload.size())) ||
       !Take(in.primary(), &record.primary) || !TakeAll(in.in_sync(), &record.in_sync) ||
-      !TakeAll(in.voters(), &record.voters)) {
+      !TakeAll(in.voters(), &record.voters) ||
+      (in.has_handed_by() && !Take(in.handed_by(), &record.handed_by.emplace()))) {
     return Status(Reason::CORRUPTION_DETECTED, "an EpochStart entry cannot be read")
         .With("sequence", at.value());
   }

@@ -22,6 +22,7 @@ struct SpaceRecord {
   Members voters;
   std::optional<Position> loss_after;  // what lies above it and is not in this log is lost
   std::string loss_why;
+  std::optional<Member> handed_by;  // the primary that gave up the epoch before for this one
   int64_t wall_ns = 0;
   bool operator==(const SpaceRecord&) const = default;
 };

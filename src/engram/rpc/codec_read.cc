@@ -166,10 +166,14 @@ Status TakeBody(pb::SpaceMessage& in, replication::Body* body) {
       *body = replication::Confirmed{in.confirmed().id(), Epoch(in.confirmed().promised())};
       return OkStatus();
     case pb::SpaceMessage::kAsk:
-      *body = replication::Ask{in.ask().round(), in.ask().dry_run()};
+      *body = replication::Ask{in.ask().round(), in.ask().dry_run(), in.ask().handed_over()};
       return OkStatus();
     case pb::SpaceMessage::kAnswer:
       return Take(in.answer(), &body->emplace<replication::Answer>());
+    case pb::SpaceMessage::kHandOver:
+      *body = replication::HandOver{At(in.hand_over().end_epoch(), in.hand_over().end_sequence()),
+                                    in.hand_over().within_ms()};
+      return OkStatus();
     case pb::SpaceMessage::kDeleted:
       *body = replication::Deleted();
       return OkStatus();

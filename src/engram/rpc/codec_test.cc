@@ -56,6 +56,7 @@ replication::SpaceRecord RandomRecord(Prng& prng) {
   for (uint64_t i = prng.Below(4); i > 0; --i) Add(&record.voters, RandomMember(prng));
   if (prng.OneIn(2)) record.loss_after = RandomPosition(prng);
   if (record.loss_after) record.loss_why = "forced";
+  if (prng.OneIn(2)) record.handed_by = RandomMember(prng);
   record.wall_ns = static_cast<int64_t>(prng.Below(1'800'000'000'000'000'000));
   return record;
 }
@@ -145,11 +146,13 @@ Body RandomBody(Prng& prng) {
     case 7:
       return replication::Confirmed{RandomNumber(prng), Epoch(RandomNumber(prng))};
     case 8:
-      return replication::Ask{RandomNumber(prng), prng.OneIn(2)};
+      return replication::Ask{RandomNumber(prng), prng.OneIn(2), prng.OneIn(2)};
     case 9:
       return RandomAnswer(prng);
     case 10:
       return RandomPage(prng);
+    case 11:
+      return replication::HandOver{RandomPosition(prng), prng.Below(1u << 20)};
     default:
       return replication::Deleted();
   }
@@ -197,7 +200,7 @@ bool Same(const replication::Confirmed& a, const replication::Confirmed& b) {
   return a.id == b.id && a.promised == b.promised;
 }
 bool Same(const replication::Ask& a, const replication::Ask& b) {
-  return a.round == b.round && a.dry_run == b.dry_run;
+  return a.round == b.round && a.dry_run == b.dry_run && a.handed_over == b.handed_over;
 }
 bool Same(const replication::Answer& a, const replication::Answer& b) {
   return a.round == b.round && a.granted == b.granted && a.has_space == b.has_space &&
@@ -206,6 +209,9 @@ bool Same(const replication::Answer& a, const replication::Answer& b) {
 }
 bool Same(const replication::Page& a, const replication::Page& b) {
   return a.after == b.after && a.through == b.through && a.last == b.last && a.spaces == b.spaces;
+}
+bool Same(const replication::HandOver& a, const replication::HandOver& b) {
+  return a.end == b.end && a.within_ms == b.within_ms;
 }
 bool Same(const replication::Deleted&, const replication::Deleted&) {
   return true;

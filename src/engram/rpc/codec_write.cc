@@ -92,6 +92,7 @@ struct Writer {
   void operator()(const replication::Ask& ask) {
     out->mutable_ask()->set_round(ask.round);
     out->mutable_ask()->set_dry_run(ask.dry_run);
+    out->mutable_ask()->set_handed_over(ask.handed_over);
   }
 
   void operator()(const replication::Answer& answer) {
@@ -107,6 +108,13 @@ struct Writer {
     if (!answer.record.has_value()) return;
     to->set_record(replication::EncodeRecord(*answer.record));
     to->set_record_at(answer.record->at.value());
+  }
+
+  void operator()(const replication::HandOver& offer) {
+    pb::HandOver* to = out->mutable_hand_over();
+    to->set_end_epoch(offer.end.epoch.value());
+    to->set_end_sequence(offer.end.sequence.value());
+    to->set_within_ms(static_cast<uint32_t>(offer.within_ms));
   }
 
   void operator()(const replication::Deleted&) { out->mutable_deleted(); }

@@ -18,6 +18,7 @@ namespace {
 
 constexpr uint64_t kBatchCredit = 24u << 20;
 constexpr Duration kPromotionDeadline = std::chrono::seconds(5);  // longer than the store's
+constexpr Duration kSwitchDeadline = std::chrono::seconds(8);     // longer than the core's
 
 // EpochStarts and settings among the records of a batch.
 struct News {
@@ -78,6 +79,7 @@ void CopyRunner::Carry(cluster::Effects effects) {
   }
   DoSend(&effects.send);
   for (const cluster::ShipOrder& order : effects.ship) DoShip(order, space);
+  if (effects.hold.has_value()) DoHold(*effects.hold, space);
   DoReports(&effects);
 }
 
@@ -197,8 +199,10 @@ bool CopyRunner::DoBegin(const cluster::Begin& begin, const std::shared_ptr<spac
     if (!status.ok()) return Fail(status), false;
     space_leads_ = true;
     ++counts_.promotions;
+    if (record.handed_by.has_value()) ++counts_.switchovers;
     record.at = log.history().back().first;
     Note("epoch " + cluster::FormatEpoch(record.epoch) + " began: this node leads" +
+         (record.handed_by.has_value() ? ", " + record.handed_by->node + " handed over" : "") +
          (record.loss_after.has_value() ? "; a loss was stated" : "; lost: nothing"));
   } else {
     const Result<Sequence> at = space->AppendEpochStart(payload);
@@ -310,6 +314,41 @@ void CopyRunner::DoRole(Role role, const std::shared_ptr<space::Space>& space) {
   }
 }
 
+// Once nothing is appended any more, the core is told where the log ends.
+void CopyRunner::DoHold(bool held, const std::shared_ptr<space::Space>& space) {
+  space->HoldWrites(held);
+  if (!held) return;
+  wal::Log& log = space->log();
+  const Sequence durable = log.durable_end();  // first: it must not be beyond the end
+  const wal::EntryIdentity end = log.end_identity();
+  NoteLog(space);
+  Step(cluster::Held{{end.epoch, end.sequence}, end.header_crc, durable});
+}
+
+void CopyRunner::DoSwitched(const cluster::SwitchReport& report) {
+  const std::string& to = context_.options->nodes[report.to].name;
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(report.held).count();
+  const std::string waited = "writes waited " + std::to_string(ms) + " ms";
+  if (report.done) {
+    const std::string text = "handed over to " + to + ", which leads in epoch " +
+                             cluster::FormatEpoch(report.epoch) + "; " + waited;
+    Note(text);
+    context_.report(name_, "handed_over", text);
+  } else if (report.held > Duration::zero()) {
+    Note("not handed over to " + to + ": " + report.why + "; " + waited);
+    context_.report(name_, "not_handed_over", "to " + to + ": " + report.why + "; " + waited);
+  }
+  std::function<void(const cluster::SwitchReport&)> done;
+  {
+    MutexLock lock(mutex_);
+    const auto it = switches_.find(report.id);
+    if (it == switches_.end()) return;
+    done = std::move(it->second.done);
+    switches_.erase(it);
+  }
+  done(report);
+}
+
 void CopyRunner::DoReports(cluster::Effects* effects) {
   for (const cluster::Alarm& alarm : effects->alarms) {
     ++counts_.alarms;
@@ -327,6 +366,7 @@ void CopyRunner::DoReports(cluster::Effects* effects) {
     }
     done(report);
   }
+  for (const cluster::SwitchReport& report : effects->switched) DoSwitched(report);
   for (const auto& [id, held] : effects->confirmed) {
     std::shared_ptr<Waiter> waiter;
     {
@@ -342,11 +382,21 @@ void CopyRunner::DoReports(cluster::Effects* effects) {
   }
 }
 
-// A round that ends because another node was promised a higher epoch ends without a word.
+// A round that ends because another node was promised a higher epoch ends without a word; so does a
+// switchover when its core is gone.
 void CopyRunner::AnswerOvertaken() {
   std::vector<cluster::PromotionReport> overtaken;
+  std::vector<cluster::SwitchReport> lost;
   {
     MutexLock lock(mutex_);
+    for (const auto& [id, asked] : switches_) {
+      if (context_.clock->Now() - asked.asked < kSwitchDeadline) continue;
+      cluster::SwitchReport& report = lost.emplace_back();
+      report.id = id;
+      report.to = asked.to;
+      report.why = "the copy was opened again meanwhile";
+      report.what_helps = "see who leads now, and try again";
+    }
     for (const auto& [id, promotion] : promotions_) {
       if (context_.clock->Now() - promotion.asked < kPromotionDeadline) continue;
       cluster::PromotionReport& report = overtaken.emplace_back();
@@ -357,6 +407,7 @@ void CopyRunner::AnswerOvertaken() {
   }
   cluster::Effects effects;
   effects.reports = std::move(overtaken);
+  effects.switched = std::move(lost);
   DoReports(&effects);
 }
 

@@ -268,6 +268,16 @@ void CopyRunner::Stand(cluster::StoreRequest request,
   Run([this, request] { Step(cluster::Stand{request}); });
 }
 
+void CopyRunner::SwitchOver(cluster::SwitchOver request,
+                            std::function<void(const cluster::SwitchReport&)> done) {
+  {
+    MutexLock lock(mutex_);
+    request.id = next_id_++;
+    switches_[request.id] = {std::move(done), context_.clock->Now(), request.to};
+  }
+  Run([this, request] { Step(request); });
+}
+
 void CopyRunner::OnLogMoved() {
   if (log_moved_.exchange(true)) return;  // one is on its way, and will see this, too
   Run([this] { LogMovedNow(); });

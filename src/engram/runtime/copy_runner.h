@@ -59,7 +59,7 @@ struct RunnerCounts {
   std::atomic<uint64_t> batches_received{0}, entries_received{0}, bytes_received{0};
   std::atomic<uint64_t> caught_up_entries{0};  // shipped or received while catching up
   std::atomic<uint64_t> local_writes_lost{0}, rewound_entries{0}, rewinds{0};
-  std::atomic<uint64_t> promotions{0}, alarms{0}, refused{0};
+  std::atomic<uint64_t> promotions{0}, switchovers{0}, alarms{0}, refused{0};
   std::atomic<uint64_t> last_batch_bytes{0};
 };
 
@@ -86,6 +86,9 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   bool busy() const { return busy_; }
   void Stand(cluster::StoreRequest request,
              std::function<void(const cluster::PromotionReport&)> done);
+  // Hands the space over to that node, or says why not; `done` is called once.
+  void SwitchOver(cluster::SwitchOver request,
+                  std::function<void(const cluster::SwitchReport&)> done);
 
   // ---- of other nodes, outside of the streams; blocking ----
   CopyStatus StatusNow() EXCLUDES(mutex_);
@@ -155,7 +158,9 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void DoRole(cluster::Role role, const std::shared_ptr<space::Space>& space);
   bool KeepPromise(const cluster::Effects& effects, const std::shared_ptr<space::Space>& space);
   void FollowIfLed(const std::shared_ptr<space::Space>& space);
+  void DoHold(bool held, const std::shared_ptr<space::Space>& space);
   void DoReports(cluster::Effects* effects);
+  void DoSwitched(const cluster::SwitchReport& report);
   void Fail(const Status& why);
   void AnswerOvertaken();
   void NoteFailure(const Status& why);
@@ -201,6 +206,12 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
     Instant asked;
   };
   std::map<uint64_t, Promotion> promotions_ GUARDED_BY(mutex_);
+  struct Switch {
+    std::function<void(const cluster::SwitchReport&)> done;
+    Instant asked;
+    size_t to;
+  };
+  std::map<uint64_t, Switch> switches_ GUARDED_BY(mutex_);
   std::map<uint64_t, std::shared_ptr<Waiter>> confirms_ GUARDED_BY(mutex_);
   uint64_t next_id_ GUARDED_BY(mutex_) = 1;
 

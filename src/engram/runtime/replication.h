@@ -94,6 +94,14 @@ struct PromoteCommand {
   bool dry_run = false;
 };
 
+// `switchover --to NODE`, asked of the primary.
+struct SwitchCommand {
+  std::string space;
+  std::string to;
+  Duration within = std::chrono::seconds(2);  // else it is called off
+  bool dry_run = false;
+};
+
 struct QuarantineEntry {
   Sequence sequence;
   Epoch epoch;
@@ -132,6 +140,10 @@ class Replication {
   // called once, on any thread.
   virtual void Promote(const PromoteCommand& command,
                        std::function<void(Result<cluster::PromotionReport>)> done) = 0;
+  // Hands the space, which this node leads, over to another, or says why not (report.done,
+  // report.why). `done` is called once, on any thread. NOT_PRIMARY, NO_PRIMARY, REPLICA_NOT_FOUND.
+  virtual void SwitchOver(const SwitchCommand& command,
+                          std::function<void(Result<cluster::SwitchReport>)> done) = 0;
   // A new space, led by this node: every configured node is asked first, and has to answer.
   // Blocks. SPACE_EXISTS, NOT_ENOUGH_IN_SYNC (who is silent), NOT_PRIMARY.
   virtual Result<std::shared_ptr<space::Space>> CreateSpace(const std::string& id,

@@ -52,6 +52,8 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   Result<SpaceState> StateOf(const std::string& space) override;
   void Promote(const PromoteCommand& command,
                std::function<void(Result<cluster::PromotionReport>)> done) override;
+  void SwitchOver(const SwitchCommand& command,
+                  std::function<void(Result<cluster::SwitchReport>)> done) override;
   Result<std::shared_ptr<space::Space>> CreateSpace(const std::string& id,
                                                     const v1::SpaceSettings& settings) override;
   Result<v1::DeleteSpaceResponse> DeleteSpace(const std::string& id) override;
@@ -123,6 +125,7 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   void CollectPrimary(CopyRunner& runner, const SpaceState& space, obs::Metrics::Sample& sample);
   void CollectReplicaSide(CopyRunner& runner, const SpaceState& space,
                           obs::Metrics::Sample& sample);
+  Status NoSuchNode(const std::string& node) const;
   std::optional<size_t> PlaceOf(const std::string& node) const;
   std::string DirectoryOf(const std::string& space) const;
   // replication_quarantine.cc

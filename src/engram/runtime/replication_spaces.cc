@@ -33,21 +33,34 @@ void ReplicationImpl::Promote(const PromoteCommand& command,
     if (!node.has_value()) continue;
     request.stopped = PlaceOf(*node);
     if (request.stopped.has_value() && *request.stopped != options_.me) continue;
-    std::string names;
-    for (const NodeAddress& known : options_.nodes) {
-      names += (names.empty() ? "" : ", ") + known.name;
-    }
-    return done(Status(Reason::REPLICA_NOT_FOUND, "'" + *node +
-                                                      "' is no other node of this "
-                                                      "cluster.")
-                    .Expected("one of " + names + ", but not the one that is asked")
-                    .Suggest("engram cluster explain shows the nodes")
-                    .With("actual", *node));
+    return done(NoSuchNode(*node));
   }
   const Result<std::shared_ptr<CopyRunner>> runner = Bound(command.space);
   if (!runner.ok()) return done(runner.status());
   (*runner)->Stand(std::move(request),
                    [done](const cluster::PromotionReport& report) { done(report); });
+}
+
+Status ReplicationImpl::NoSuchNode(const std::string& node) const {
+  std::string names;
+  for (const NodeAddress& known : options_.nodes) {
+    names += (names.empty() ? "" : ", ") + known.name;
+  }
+  return Status(Reason::REPLICA_NOT_FOUND, "'" + node + "' is no other node of this cluster.")
+      .Expected("one of " + names + ", but not the one that is asked")
+      .Suggest("engram cluster explain shows the nodes")
+      .With("actual", node);
+}
+
+void ReplicationImpl::SwitchOver(const SwitchCommand& command,
+                                 std::function<void(Result<cluster::SwitchReport>)> done) {
+  const std::optional<size_t> to = PlaceOf(command.to);
+  if (!to.has_value()) return done(NoSuchNode(command.to));
+  const Result<std::shared_ptr<CopyRunner>> runner = Bound(command.space);
+  if (!runner.ok()) return done(runner.status());
+  if (Status bad = (*runner)->Admit(v1::DURABILITY_LOCAL).status(); !bad.ok()) return done(bad);
+  (*runner)->SwitchOver({.id = 0, .to = *to, .within = command.within, .dry_run = command.dry_run},
+                        [done](const cluster::SwitchReport& report) { done(report); });
 }
 
 Result<std::shared_ptr<space::Space>> ReplicationImpl::CreateSpace(

@@ -34,6 +34,12 @@ void SpaceImpl::Follow() {
   applier_.Kick();
 }
 
+void SpaceImpl::HoldWrites(bool held) {
+  ENGRAM_CHECK(core_.committer != nullptr);
+  writer_.HoldWrites(held);
+  if (held && closed_.load()) writer_.HoldWrites(false);  // nobody else would let them go
+}
+
 void SpaceImpl::CommitThrough(Sequence commit, Sequence replicated_end, uint32_t copies) {
   ENGRAM_CHECK(core_.committer != nullptr);
   if (!writer_.CommitThrough(commit, replicated_end, copies)) applier_.Kick();

@@ -25,7 +25,10 @@ SpaceImpl::SpaceImpl(const SpaceEnvironment& environment, const std::string& id)
 }
 
 SpaceImpl::~SpaceImpl() {
-  if (core_.committer != nullptr) writer_.Follow();
+  if (core_.committer != nullptr) {
+    writer_.Follow();
+    writer_.HoldWrites(false);
+  }
   applier_.Pause();
   writer_.Drain();
   indexer_.Pause();

@@ -159,6 +159,9 @@ class Space {
   // Takes no writes any more: what is not committed is answered COMMIT_UNKNOWN and forgotten (the
   // log keeps it). At opening a space with a committer begins like this.
   virtual void Follow() = 0;
+  // True: the log ends where it is, until Follow, or until false; writes that come wait, without a
+  // thread. False: they go on, to be taken or refused as the copy stands then.
+  virtual void HoldWrites(bool held) = 0;
   // Entries through `commit` are committed, and through `replicated_end` on all of the in-sync set
   // (`copies` nodes). On the primary answers what waited for it; on a replica reads them from the
   // log in the background, as fast as the catalog takes them.

@@ -39,6 +39,7 @@ class SpaceImpl : public Space, public std::enable_shared_from_this<SpaceImpl> {
   Status Lead(Epoch epoch, std::string epoch_start_payload) override;
   Result<Sequence> AppendEpochStart(std::string epoch_start_payload) override;
   void Follow() override;
+  void HoldWrites(bool held) override;
   void CommitThrough(Sequence commit, Sequence replicated_end, uint32_t copies) override;
   Status Rewind(Sequence to) override;
   Position visible() const override { return core_.visible.Get(); }

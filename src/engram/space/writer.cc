@@ -7,6 +7,7 @@ namespace engram::space {
 
 void Writer::Run(std::shared_ptr<Operation> operation) {
   core_.Touch();
+  if (writes_held_ && Park(operation)) return;
   const Status admitted = Admit(operation.get());
   // A repeat of what is in the log already needs nobody's leave: it waits for that entry.
   const bool may_be_repeat = admitted.ok() || (!operation->options().idempotency_key().empty() &&
@@ -46,10 +47,13 @@ Writer::Step Writer::Try(const std::shared_ptr<Operation>& operation, const Stat
   }
   Verdict verdict;
   std::optional<KeyUse> use;
-  bool appended = false;
+  bool appended = false, held = false;
   {
     MutexLock lock(mutex_);
-    if (core_.committer != nullptr && !leading_) {
+    held = writes_held_;
+    if (held) {
+      verdict = Verdict::Stale();
+    } else if (core_.committer != nullptr && !leading_) {
       verdict = Verdict::Refused(NotLeading());
     } else if (!key.empty() && !keys_.Resolve(key, hint, &use)) {
       return Step::kAgain;
@@ -67,6 +71,7 @@ Writer::Step Writer::Try(const std::shared_ptr<Operation>& operation, const Stat
       }
     }
   }
+  if (held) return Park(operation) ? Step::kDone : Step::kAgain;
   // What was appended is answered when it has come as far as was asked.
   if (use.has_value()) {
     Repeat(operation, *use);

@@ -10,10 +10,12 @@
 // decision was based on is as safe as its answer says.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "engram/base/thread_annotations.h"
 #include "engram/space/core.h"
@@ -60,6 +62,9 @@ class Writer {
   void Follow() EXCLUDES(mutex_);
   // False when this copy does not lead: the entries are not known here.
   bool CommitThrough(Sequence commit, Sequence replicated, uint32_t copies) EXCLUDES(mutex_);
+  // While writes are held they are kept as they come, without a thread and unanswered; then they
+  // run in their order. When it returns nobody appends (but for EpochStarts).
+  void HoldWrites(bool held) EXCLUDES(mutex_);
   // Of the newest EpochStart that was appended or taken over; zero when it does not lead.
   Sequence epoch_start() const EXCLUDES(mutex_);
 
@@ -106,6 +111,8 @@ class Writer {
 
   // writer_lead.cc
   Status NotLeading() const;
+  // False: writes are not held any more.
+  bool Park(const std::shared_ptr<Operation>& operation) EXCLUDES(mutex_);
   Result<std::vector<std::shared_ptr<TailEntry>>> ReadSuffix();
   void TakeOver(const std::shared_ptr<TailEntry>& entry) REQUIRES(mutex_);
   void CountTaken(const TailEntry& entry) REQUIRES(mutex_);
@@ -136,6 +143,8 @@ class Writer {
   Sequence commit_ GUARDED_BY(mutex_);    // as told
   Sequence epoch_start_ GUARDED_BY(mutex_);
   bool held_ GUARDED_BY(mutex_) = false;
+  std::atomic<bool> writes_held_{false};  // set under mutex_
+  std::vector<std::shared_ptr<Operation>> parked_ GUARDED_BY(mutex_);
 };
 
 }  // namespace engram::space

@@ -7,6 +7,12 @@
 
 namespace engram::space {
 
+namespace {
+
+constexpr size_t kParkedMax = 10'000;  // writes that wait for a hand-over
+
+}  // namespace
+
 Status Writer::NotLeading() const {
   return Status(Reason::NOT_PRIMARY, "This copy of '" + core_.id + "' takes no writes any more.")
       .Expected("the primary of the space")
@@ -138,6 +144,31 @@ void Writer::Follow() {
   for (const Waiter& waiter : waiting) waiter.then(CommitUnknown(waiter));
 }
 
+void Writer::HoldWrites(bool held) {
+  std::vector<std::shared_ptr<Operation>> parked;
+  {
+    MutexLock lock(mutex_);
+    writes_held_ = held;
+    if (!held) parked.swap(parked_);
+  }
+  for (const auto& operation : parked) Run(operation);
+}
+
+bool Writer::Park(const std::shared_ptr<Operation>& operation) {
+  {
+    MutexLock lock(mutex_);
+    if (!writes_held_) return false;
+    if (parked_.size() < kParkedMax) return parked_.push_back(operation), true;
+  }
+  operation->Refuse(Status(Reason::OVERLOADED, "Too many writes wait for the space '" + core_.id +
+                                                   "' to be handed over.")
+                        .Expected("at most " + std::to_string(kParkedMax) + " that wait")
+                        .Suggest("wait for retry_after_ms, then send it again")
+                        .With("space", core_.id)
+                        .With("retry_after_ms", uint64_t{200}));
+  return true;
+}
+
 bool Writer::leading() const {
   MutexLock lock(mutex_);
   return leading_;
@@ -169,6 +200,12 @@ Status Writer::MarkDeleted() {
   {
     MutexLock lock(mutex_);
     if (core_.committer != nullptr && !leading_) return NotLeading();
+    if (writes_held_) {
+      return Status(Reason::RECOVERING, "The space '" + core_.id + "' is being handed over.")
+          .Suggest("try again in a moment")
+          .With("space", core_.id)
+          .With("retry_after_ms", uint64_t{50});
+    }
     RETURN_IF_ERROR(EnsureEpoch());
     RETURN_IF_ERROR(Append(group, std::move(drafts)));
     deleted_ = true;
