@@ -49,6 +49,7 @@ class LogOnCore : public Log {
   }
   Status TruncateAfter(Sequence last) override { return core_->TruncateAfter(last); }
   State state() const override { return core_->state(); }
+  void NoteDamage(const Status& why) override { (void)core_->NoteDamage(why); }
 
  private:
   const std::shared_ptr<Core> core_;
