@@ -27,8 +27,9 @@ class Network {
   Network(Scheduler& scheduler, size_t nodes);
   ~Network();
 
-  // Of node `place`; the network outlives it.
-  std::unique_ptr<runtime::Transport> MakeTransport(size_t place, runtime::PeerIdentity identity);
+  // Of node `place`; the network outlives it. `calls` answers fetches; without, they are refused.
+  std::unique_ptr<runtime::Transport> MakeTransport(size_t place, runtime::PeerIdentity identity,
+                                                    runtime::ReplicationCalls* calls = nullptr);
   NetworkFaults faults;
   // One direction. A link is found broken a moment later when either direction is.
   void Cut(size_t from, size_t to, bool cut);
@@ -40,6 +41,9 @@ class Network {
   std::function<Instant(size_t place)> clock_of;
   // Called for every message that a node sends, before anything happens to it.
   std::function<void(size_t from, size_t to, const runtime::SpaceMessage&)> on_send;
+  // Called for every range that a node gives to another.
+  std::function<void(size_t from, size_t to, const runtime::FetchCall&, const std::string& records)>
+      on_fetched;
   // May change it on its way.
   std::function<void(size_t from, size_t to, runtime::SpaceMessage*)> tamper;
 
@@ -50,6 +54,8 @@ class Network {
   void Meet(size_t a, size_t b);
   void Part(size_t a, size_t b, const char* why);
   void Deliver(size_t from, size_t to, runtime::Lane lane, runtime::SpaceMessage message);
+  void Fetch(size_t from, size_t to, runtime::FetchCall call, uint64_t bytes_max,
+             std::function<void(Result<runtime::FetchAnswer>)> done);
   Duration Delay();
 
   Scheduler& scheduler_;

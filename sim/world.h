@@ -19,7 +19,8 @@ struct WorldOptions {
   size_t nodes = 2;
   uint64_t seed = 1;
   uint64_t segment_bytes = 64u << 10;
-  v1::SpaceSettings space_defaults;         // of `default`
+  v1::SpaceSettings space_defaults;  // of `default`
+  runtime::ScrubOptions scrub;
   runtime::ReplicationOptions replication;  // nodes, me and make_transport are filled in
 };
 

@@ -51,6 +51,8 @@ enum class Mutant {
   kMendTakesHoles,         // a fetched range may have Holes of any copy
   kMendEndsBelowFloor,     // … may end inside of what this copy's own tombstone floor covers
   kMendFloorWithoutEpoch,  // … its compaction floor is compared by sequence alone
+  kMendGivesUp,            // what is damaged is given up, as `wal repair` would
+  kDamagedStaysFit,        // a log that is known to be damaged goes on as if nothing was
   // what runs the protocol
   kReplyBeforeCommit,   // the space is told that all of its log is replicated
   kKeepIndex,           // a rewind below what was shown leaves the indexes as they are
