@@ -66,10 +66,11 @@ std::string Describe(size_t from, size_t to, const SpaceMessage& message) {
 
 class Network::Port : public runtime::Transport {
  public:
-  Port(Network& network, size_t place, PeerIdentity identity)
+  Port(Network& network, size_t place, PeerIdentity identity, runtime::ReplicationCalls* calls)
       : network_(network),
         place_(place),
         identity_(std::move(identity)),
+        calls_(calls),
         peers_(network.nodes_),
         untold_(network.nodes_) {}
   ~Port() override { Stop(); }
@@ -98,6 +99,21 @@ class Network::Port : public runtime::Transport {
     }
     return state;
   }
+  void Fetch(size_t peer, runtime::FetchCall call, uint64_t bytes_max,
+             std::function<void(Result<runtime::FetchAnswer>)> done) override {
+    network_.Fetch(place_, peer, std::move(call), bytes_max, std::move(done));
+  }
+  // What the node answers to others.
+  Result<runtime::FetchAnswer> Give(const runtime::FetchCall& call, uint64_t bytes_max) {
+    if (calls_ == nullptr) return Status(Reason::UNIMPLEMENTED_FEATURE, "no calls are answered");
+    runtime::FetchAnswer answer;
+    ASSIGN_OR_RETURN(answer.floors, calls_->Fetch(call, [&answer](ByteView records) {
+      answer.records.append(records);
+      return true;
+    }));
+    if (answer.records.size() <= bytes_max) return answer;
+    return Status(Reason::TOO_LARGE, "more than what it is for");
+  }
   void Stop() override {
     if (listener_ == nullptr) return;
     listener_ = nullptr;
@@ -118,6 +134,7 @@ class Network::Port : public runtime::Transport {
   const size_t place_;
   bool silent_ = false;
   const PeerIdentity identity_;
+  runtime::ReplicationCalls* const calls_;
   TransportListener* listener_ = nullptr;
   mutable std::vector<PeerState> peers_;
   std::vector<bool> untold_;  // gone, and the listener does not know yet
@@ -134,8 +151,9 @@ Network::Network(Scheduler& scheduler, size_t nodes)
 
 Network::~Network() = default;
 
-std::unique_ptr<runtime::Transport> Network::MakeTransport(size_t place, PeerIdentity identity) {
-  return std::make_unique<Port>(*this, place, std::move(identity));
+std::unique_ptr<runtime::Transport> Network::MakeTransport(size_t place, PeerIdentity identity,
+                                                           runtime::ReplicationCalls* calls) {
+  return std::make_unique<Port>(*this, place, std::move(identity), calls);
 }
 
 void Network::Cut(size_t from, size_t to, bool cut) {
@@ -207,6 +225,33 @@ void Network::Part(size_t a, size_t b, const char* why) {
     });
   }
   scheduler_.After(kRedial, kWorld, [this, a, b] { Check(a, b); });
+}
+
+// A call of its own, on a connection of its own: neither lost nor doubled, but gone with the link.
+void Network::Fetch(size_t from, size_t to, runtime::FetchCall call, uint64_t bytes_max,
+                    std::function<void(Result<runtime::FetchAnswer>)> done) {
+  const size_t a = std::min(from, to), b = std::max(from, to);
+  const uint64_t session = session_[a * nodes_ + b];
+  const auto stands = [this, a, b, session] {
+    return up_[a * nodes_ + b] && session_[a * nodes_ + b] == session && !cut(a, b) && !cut(b, a);
+  };
+  const Port* asker = ports_[from];
+  const auto reply = [this, from, asker, stands, done](Result<runtime::FetchAnswer> answer) {
+    scheduler_.After(Delay(), static_cast<Owner>(from), [this, from, asker, stands, done, answer] {
+      if (ports_[from] != asker) return;
+      scheduler_.Trace(Name(from) + " is given " +
+                       (answer.ok() ? std::to_string(answer->records.size()) + " bytes"
+                                    : answer.status().message()));
+      done(stands() ? answer : Status(Reason::CONNECTION_TIMEOUT, "the link broke"));
+    });
+  };
+  scheduler_.After(Delay(), static_cast<Owner>(to), [=, this, call = std::move(call)] {
+    if (!stands()) return reply(Status(Reason::CONNECTION_TIMEOUT, "not connected"));
+    auto answer = ports_[to]->Give(call, bytes_max);
+    if (answer.ok() && on_fetched) on_fetched(from, to, call, answer->records);
+    reply(answer.ok() ? std::move(answer)
+                      : Result<runtime::FetchAnswer>(answer.status().Annotate(Name(to))));
+  });
 }
 
 Duration Network::Delay() {

@@ -27,8 +27,9 @@ class Network {
   Network(Scheduler& scheduler, size_t nodes);
   ~Network();
 
-  // Of node `place`; the network outlives it.
-  std::unique_ptr<runtime::Transport> MakeTransport(size_t place, runtime::PeerIdentity identity);
+  // Of node `place`; the network outlives it. `calls` answers fetches; without, they are refused.
+  std::unique_ptr<runtime::Transport> MakeTransport(size_t place, runtime::PeerIdentity identity,
+                                                    runtime::ReplicationCalls* calls = nullptr);
   NetworkFaults faults;
   // One direction. A link is found broken a moment later when either direction is.
   void Cut(size_t from, size_t to, bool cut);
@@ -48,6 +49,9 @@ class Network {
   std::function<void(size_t from, size_t to, const runtime::SpaceMessage&)> on_send;
   // True: it gets lost.
   std::function<bool(size_t from, size_t to, const runtime::SpaceMessage&)> lose;
+  // Called for every range that a node gives to another.
+  std::function<void(size_t from, size_t to, const runtime::FetchCall&, const std::string& records)>
+      on_fetched;
   // May change it on its way.
   std::function<void(size_t from, size_t to, runtime::SpaceMessage*)> tamper;
 
@@ -60,6 +64,8 @@ class Network {
   void Deliver(size_t from, size_t to, runtime::Lane lane, runtime::SpaceMessage message);
   void Arrive(Duration delay, size_t from, size_t to, uint64_t session, runtime::Lane lane,
               const runtime::SpaceMessage& message);
+  void Fetch(size_t from, size_t to, runtime::FetchCall call, uint64_t bytes_max,
+             std::function<void(Result<runtime::FetchAnswer>)> done);
   Duration Delay();
 
   Scheduler& scheduler_;

@@ -41,6 +41,7 @@ runtime::NodeOptions World::OptionsOf(size_t place) {
   options.log.min_free_bytes = 1;
   options.log.reserve_bytes = 0;
   options.space_defaults = options_.space_defaults;
+  options.scrub = options_.scrub;
   options.make_executor = [this, place](const std::string& pool, int) {
     SimNode& owner = *nodes_[place];
     return std::make_unique<SimExecutor>(scheduler_, static_cast<Owner>(place),
@@ -56,9 +57,10 @@ runtime::NodeOptions World::OptionsOf(size_t place) {
   replication.me = place;
   replication.first_primary = NameOf(0);
   replication.make_transport =
-      [this, place](NodeId id, Incarnation incarnation,
-                    runtime::ReplicationCalls*) -> Result<std::unique_ptr<runtime::Transport>> {
-    return network_.MakeTransport(place, {id, incarnation, 1, "sim"});
+      [this, place](
+          NodeId id, Incarnation incarnation,
+          runtime::ReplicationCalls* calls) -> Result<std::unique_ptr<runtime::Transport>> {
+    return network_.MakeTransport(place, {id, incarnation, 1, "sim"}, calls);
   };
   options.replication = std::move(replication);
   return options;

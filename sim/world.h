@@ -22,7 +22,8 @@ struct WorldOptions {
   uint64_t seed = 1;
   uint64_t segment_bytes = 64u << 10;
   uint64_t tail_bytes_max = 64u << 20;
-  v1::SpaceSettings space_defaults;         // of `default`
+  v1::SpaceSettings space_defaults;  // of `default`
+  runtime::ScrubOptions scrub;
   runtime::ReplicationOptions replication;  // nodes, me and make_transport are filled in
 };
 

@@ -67,7 +67,7 @@ SCHEMA = {
     "GetStatusResponse": "1 node NodeHello, 2 copies *CopyStatus",
     "FetchRequest": "1 space text, 2 incarnation text, 3 first number, 4 last number,"
                     "5 cluster text",
-    "FetchResponse": "1 records text",
+    "FetchResponse": "1 records text, 2 floors Floors, 3 last bool",
     # Of the log (log.proto), inside of Answer and CopyStatus.
     "NodeIncarnation": "1 node_id text, 2 incarnation text, 3 name text",
     "StatedLoss": "1 after_epoch number, 2 after_sequence number, 3 why text",
@@ -221,6 +221,7 @@ def main():
         "space": "default", "incarnation": SPACE, "first": 41000, "last": 41880,
         "cluster": "engram"})
     write("fetch_response", "FetchResponse", {"records": b"\xef\xbe\xad\xde and so on"})
+    write("fetch_response_last", "FetchResponse", {"floors": FLOORS, "last": True})
 
 
 if __name__ == "__main__":

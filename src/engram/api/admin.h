@@ -22,15 +22,16 @@ class Admin {
   static std::unique_ptr<Admin> Make(runtime::Node& node, runtime::Replication* replication);
   virtual ~Admin() = default;
 
-#define ENGRAM_ADMIN_CALLS                                                         \
-  ENGRAM_ADMIN_CALL(GetCluster, GetClusterRequest, GetClusterResponse)             \
-  ENGRAM_ADMIN_CALL(Promote, PromoteRequest, PromoteResponse)                      \
-  ENGRAM_ADMIN_CALL(Switchover, SwitchoverRequest, SwitchoverResponse)             \
-  ENGRAM_ADMIN_CALL(RemoveReplica, RemoveReplicaRequest, PromoteResponse)          \
-  ENGRAM_ADMIN_CALL(Explain, ExplainRequest, ExplainResponse)                      \
-  ENGRAM_ADMIN_CALL(ListQuarantine, ListQuarantineRequest, ListQuarantineResponse) \
-  ENGRAM_ADMIN_CALL(ShowQuarantine, ShowQuarantineRequest, ShowQuarantineResponse) \
-  ENGRAM_ADMIN_CALL(ReplayQuarantine, ReplayQuarantineRequest, ReplayQuarantineResponse)
+#define ENGRAM_ADMIN_CALLS                                                               \
+  ENGRAM_ADMIN_CALL(GetCluster, GetClusterRequest, GetClusterResponse)                   \
+  ENGRAM_ADMIN_CALL(Promote, PromoteRequest, PromoteResponse)                            \
+  ENGRAM_ADMIN_CALL(Switchover, SwitchoverRequest, SwitchoverResponse)                   \
+  ENGRAM_ADMIN_CALL(RemoveReplica, RemoveReplicaRequest, PromoteResponse)                \
+  ENGRAM_ADMIN_CALL(Explain, ExplainRequest, ExplainResponse)                            \
+  ENGRAM_ADMIN_CALL(ListQuarantine, ListQuarantineRequest, ListQuarantineResponse)       \
+  ENGRAM_ADMIN_CALL(ShowQuarantine, ShowQuarantineRequest, ShowQuarantineResponse)       \
+  ENGRAM_ADMIN_CALL(ReplayQuarantine, ReplayQuarantineRequest, ReplayQuarantineResponse) \
+  ENGRAM_ADMIN_CALL(VerifyLog, VerifyLogRequest, VerifyLogResponse)
 
 #define ENGRAM_ADMIN_CALL(Name, Request, Response)                          \
   virtual void Name(const CallContext& context, admin::v1::Request request, \

@@ -59,6 +59,7 @@ class Words {
   std::vector<std::string> Lines() {
     Title();
     if (!state_.alarm().empty()) Line("alarm", state_.alarm());
+    for (const admin_v1::DamagedRange& range : state_.damage()) Line("damaged", InWords(range));
     if (state_.has_record()) Line("set", SetText());
     for (const v1::ReplicaStatus& replica : state_.replicas()) {
       Line(replica.node(), ReplicaText(replica));

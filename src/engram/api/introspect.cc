@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "engram/api/replica_state.h"
 #include "engram/api/request_checks.h"
 #include "engram/api/service_impl.h"
 #include "engram/runtime/replication.h"
@@ -43,6 +44,15 @@ void FillPlace(runtime::Replication* replication, v1::NodeInfo* info) {
   info->set_grpc(me.grpc);
   info->set_http(me.http);
   info->set_replication(me.replication);
+}
+
+// What is damaged, and what is done about it, instead of what the log met first.
+void FillDamage(runtime::Node& node, v1::Space* space) {
+  std::string text;
+  for (const runtime::DamagedRange& range : node.mending().DamageOf(space->id())) {
+    text += (text.empty() ? "" : "; ") + InWords(ToProto(range));
+  }
+  if (!text.empty()) space->mutable_status()->set_state_reason("damaged: " + text);
 }
 
 void AddHealth(v1::IntrospectResponse* response) {
@@ -98,6 +108,7 @@ Result<v1::IntrospectResponse> ServiceImpl::Inspect(const std::string& only,
     } else if (open_all || !only.empty()) {
       *space = DescribeById(id);
     }
+    if (space->has_status()) FillDamage(node_, space);
     if (total == nullptr || !space->has_status()) continue;
     total->set_total_memories(total->total_memories() +
                               static_cast<int64_t>(space->status().episodes()));

@@ -1,6 +1,7 @@
 #include "engram/api/replica_state.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "engram/model/time.h"
 
@@ -113,6 +114,36 @@ admin_v1::SpaceState ToProto(const runtime::SpaceState& state) {
   if (state.without_primary) *proto.mutable_without_primary() = ToProto(*state.without_primary);
   for (const std::string& line : state.history) proto.add_history(line);
   return proto;
+}
+
+admin_v1::DamagedRange ToProto(const runtime::DamagedRange& range) {
+  admin_v1::DamagedRange proto;
+  proto.set_file(range.file);
+  proto.set_offset(range.offset);
+  proto.set_first(range.first.value());
+  proto.set_last(range.last.value());
+  proto.set_why(range.why);
+  *proto.mutable_since() = model::UtcTime::FromNs(range.since_wall_ns).ToProto();
+  proto.set_state(range.state);
+  return proto;
+}
+
+std::string InWords(const admin_v1::DamagedRange& range) {
+  std::string text = "bytes at " + std::to_string(range.offset());
+  if (range.first() == range.last()) text = "entry " + std::to_string(range.first());
+  if (range.first() < range.last()) {
+    text = "entries " + std::to_string(range.first()) + " to " + std::to_string(range.last());
+  }
+  if (!range.file().empty()) text += " of " + range.file();
+  if (range.since().seconds() > 0) {
+    const auto second = static_cast<int>(range.since().seconds() % 86'400);
+    char clock[32];
+    std::snprintf(clock, sizeof clock, ", found %02d:%02d:%02d UTC", second / 3600,
+                  second / 60 % 60, second % 60);
+    text += clock;
+  }
+  text += ": " + range.why();
+  return range.state().empty() ? text : text + "; " + range.state();
 }
 
 admin_v1::NodeState ToProto(const runtime::NodeAddress& node, const runtime::PeerState& peer,

@@ -5,6 +5,7 @@
 #include "engram/admin/v1/admin.pb.h"
 #include "engram/base/instant.h"
 #include "engram/cluster/effects.h"
+#include "engram/runtime/mending.h"
 #include "engram/runtime/replication.h"
 #include "engram/v1/space.pb.h"
 
@@ -17,6 +18,9 @@ v1::ReplicaStatus ToProto(const runtime::ReplicaState& replica);
 admin_v1::SpaceState ToProto(const runtime::SpaceState& state);
 admin_v1::NodeState ToProto(const runtime::NodeAddress& node, const runtime::PeerState& peer,
                             bool me, Instant now);
+admin_v1::DamagedRange ToProto(const runtime::DamagedRange& range);
+// "entries 7 to 9 of 0000000000000001.log, found 12:40:07 UTC: not mended yet: …".
+std::string InWords(const admin_v1::DamagedRange& range);
 std::string_view RoleName(cluster::Role role);
 
 using Nodes = std::vector<std::pair<runtime::NodeAddress, runtime::PeerState>>;

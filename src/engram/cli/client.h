@@ -53,15 +53,16 @@ class Client {
 
 #define ENGRAM_CALL(Name, Request, Response) \
   Result<admin::v1::Response> Name(const admin::v1::Request& request);
-#define ENGRAM_ADMIN_CLIENT_CALLS                                            \
-  ENGRAM_CALL(GetCluster, GetClusterRequest, GetClusterResponse)             \
-  ENGRAM_CALL(Promote, PromoteRequest, PromoteResponse)                      \
-  ENGRAM_CALL(Switchover, SwitchoverRequest, SwitchoverResponse)             \
-  ENGRAM_CALL(RemoveReplica, RemoveReplicaRequest, PromoteResponse)          \
-  ENGRAM_CALL(Explain, ExplainRequest, ExplainResponse)                      \
-  ENGRAM_CALL(ListQuarantine, ListQuarantineRequest, ListQuarantineResponse) \
-  ENGRAM_CALL(ShowQuarantine, ShowQuarantineRequest, ShowQuarantineResponse) \
-  ENGRAM_CALL(ReplayQuarantine, ReplayQuarantineRequest, ReplayQuarantineResponse)
+#define ENGRAM_ADMIN_CLIENT_CALLS                                                  \
+  ENGRAM_CALL(GetCluster, GetClusterRequest, GetClusterResponse)                   \
+  ENGRAM_CALL(Promote, PromoteRequest, PromoteResponse)                            \
+  ENGRAM_CALL(Switchover, SwitchoverRequest, SwitchoverResponse)                   \
+  ENGRAM_CALL(RemoveReplica, RemoveReplicaRequest, PromoteResponse)                \
+  ENGRAM_CALL(Explain, ExplainRequest, ExplainResponse)                            \
+  ENGRAM_CALL(ListQuarantine, ListQuarantineRequest, ListQuarantineResponse)       \
+  ENGRAM_CALL(ShowQuarantine, ShowQuarantineRequest, ShowQuarantineResponse)       \
+  ENGRAM_CALL(ReplayQuarantine, ReplayQuarantineRequest, ReplayQuarantineResponse) \
+  ENGRAM_CALL(VerifyLog, VerifyLogRequest, VerifyLogResponse)
   ENGRAM_ADMIN_CLIENT_CALLS
 #undef ENGRAM_CALL
 

@@ -1,4 +1,5 @@
 // replicas, replicas remove, cluster explain: how the copies of the spaces stand, and why.
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <thread>
@@ -82,6 +83,25 @@ int Remove(Context& context, const std::string& node, bool dry_run) {
   return 0;
 }
 
+// Each node knows its own log; the one that explained has said what it knows.
+void PrintDamageElsewhere(Context& context, const admin::v1::SpaceState& told) {
+  const Result<std::vector<NodeSays>> nodes = AskAllNodes(context, SpaceOf(context));
+  if (!nodes.ok()) return;
+  for (const NodeSays& node : *nodes) {
+    if (node.view.spaces().empty()) continue;
+    for (const admin::v1::DamagedRange& range : node.view.spaces(0).damage()) {
+      const auto& known = told.damage();
+      if (std::any_of(known.begin(), known.end(), [&](const auto& other) {
+            return other.file() == range.file() && other.since().nanos() == range.since().nanos();
+          })) {
+        continue;
+      }
+      std::printf("  %s%s %s\n", Pad("damaged on " + node.node, 18).c_str(), range.file().c_str(),
+                  (range.why() + "; " + range.state()).c_str());
+    }
+  }
+}
+
 // The primary knows most; without one, whoever has a copy; else whoever answers.
 int Explain(Context& context) {
   Result<std::unique_ptr<Client>> holder = ClientOfPrimary(context);
@@ -95,6 +115,7 @@ int Explain(Context& context) {
   for (const std::string& line : reply->words()) {
     if (!context.json) std::printf("%s\n", line.c_str());
   }
+  if (!context.json) PrintDamageElsewhere(context, reply->space());
   return 0;
 }
 

@@ -1,10 +1,12 @@
-// wal verify|dump|digest|repair: a log seen from outside, on a stopped or a running directory.
+// wal verify|dump|digest|repair: a log seen from outside, on a stopped or a running directory;
+// verify also where a server runs that is asked.
 #include <filesystem>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "engram/cli/command.h"
+#include "engram/cli/wal_live.h"
 #include "engram/cli/wal_report.h"
 #include "engram/server/server.h"
 #include "engram/wal/tool.h"
@@ -16,6 +18,7 @@ struct Flags {
   std::string data_dir, space;
   uint64_t from = 0, to = 0;
   bool dry_run = false, yes = false;
+  std::string server, wait = "30s";
 };
 
 std::string SpacesDirectory(const Flags& flags) {
@@ -135,9 +138,18 @@ void AddWal(CLI::App* app, Context* context) {
   auto flags = std::make_shared<Flags>();
 
   CLI::App* verify = Add(group, context, flags.get(), "verify", "read everything, find damage");
-  verify->footer("Example:\n  engram wal verify --data-dir /var/lib/engram");
+  verify->footer(
+      "Example:\n  engram wal verify --data-dir /var/lib/engram\n"
+      "  engram wal verify --server 127.0.0.1:50051 --space default");
   verify->add_option("--space", flags->space, "only this space");
-  OnRun(verify, context, [flags](Context& c) { return RunVerify(c, *flags); });
+  verify->add_option("--server", flags->server,
+                     "host:port of a server that runs: it reads its logs, and mends them");
+  verify->add_option("--wait", flags->wait,
+                     "with --server: for what is damaged to be mended (30s); 0s: only look");
+  OnRun(verify, context, [flags](Context& c) {
+    if (flags->server.empty()) return RunVerify(c, *flags);
+    return VerifyLive(c, {flags->server, flags->space, flags->wait});
+  });
 
   CLI::App* dump = Add(group, context, flags.get(), "dump", "every record, never a text of it");
   dump->footer("Example:\n  engram wal dump --space default --from 100 --to 120");

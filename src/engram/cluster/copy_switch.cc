@@ -1,5 +1,5 @@
 // Switchover: a primary hands its epoch over to a member of the set that has everything; that one
-// asks for the next. Writes are held meanwhile. docs/protocol.md, rules 55 to 57.
+// asks for the next. Writes are held meanwhile. docs/protocol.md, rules 57 to 59.
 #include <algorithm>
 
 #include "engram/cluster/copy.h"

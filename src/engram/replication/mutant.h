@@ -51,6 +51,8 @@ enum class Mutant {
   kMendTakesHoles,         // a fetched range may have Holes of any copy
   kMendEndsBelowFloor,     // … may end inside of what this copy's own tombstone floor covers
   kMendFloorWithoutEpoch,  // … its compaction floor is compared by sequence alone
+  kMendGivesUp,            // what is damaged is given up, as `wal repair` would
+  kDamagedStaysFit,        // a log that is known to be damaged goes on as if nothing was
   // switchover
   kHandOverBeforeAll,       // an epoch is handed over before the other node has all of its log
   kHandOverWithoutPromise,  // … and taken without the promise of the old primary

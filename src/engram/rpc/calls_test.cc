@@ -25,16 +25,17 @@ class FakeCalls : public runtime::ReplicationCalls {
     status.commit = Sequence(12);
     return std::vector{status};
   }
-  Status Fetch(const runtime::FetchCall& call, const runtime::FetchSink& sink) override {
+  Result<replication::Floors> Fetch(const runtime::FetchCall& call,
+                                    const runtime::FetchSink& sink) override {
     if (call.last > Sequence(100))
       return Status(Reason::SEQUENCE_GAP, "Not committed here.").With("commit", 100);
     for (size_t i = 0; i < 3; ++i) {
       if (!sink(log)) {
         ++abandoned;
-        return OkStatus();
+        break;
       }
     }
-    return OkStatus();
+    return floors;
   }
   Result<runtime::ShipBatchAnswer> ShipBatch(runtime::ShipBatchCall call) override {
     if (call.epoch < Epoch(5))
@@ -45,6 +46,7 @@ class FakeCalls : public runtime::ReplicationCalls {
   }
 
   std::string log = std::string((5u << 20) / 2, 'r');
+  replication::Floors floors{Sequence(7), {Epoch(3), Sequence(40)}};
   std::mutex mutex;
   runtime::ShipBatchCall shipped;
   std::atomic<int> abandoned{0};
@@ -125,7 +127,9 @@ TEST_F(CallsTest, ARangeComesInChunks) {
   for (pb::FetchResponse chunk; stream->Read(&chunk);) sizes.push_back(chunk.records().size());
   EXPECT_TRUE(stream->Finish().ok());
   constexpr size_t kMiB = 1 << 20;
-  EXPECT_THAT(sizes, ElementsAre(kMiB, kMiB, kMiB / 2, kMiB, kMiB, kMiB / 2, kMiB, kMiB, kMiB / 2));
+  // The last one has the floors alone.
+  EXPECT_THAT(sizes,
+              ElementsAre(kMiB, kMiB, kMiB / 2, kMiB, kMiB, kMiB / 2, kMiB, kMiB, kMiB / 2, 0));
 }
 
 TEST_F(CallsTest, ARangeThatCannotBeHadSaysWhy) {

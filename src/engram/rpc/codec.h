@@ -32,6 +32,9 @@ Result<runtime::SpaceMessage> Decode(pb::SpaceMessage&& in);
 void Encode(const runtime::CopyStatus& status, pb::CopyStatus* out);
 Result<runtime::CopyStatus> Decode(const pb::CopyStatus& in);
 
+void Encode(const replication::Floors& floors, pb::Floors* out);
+replication::Floors Decode(const pb::Floors& in);
+
 template <class Id>
 std::string IdBytes(const Id& id) {
   if (id.is_zero()) return "";

@@ -23,10 +23,6 @@ Position At(uint64_t epoch, uint64_t sequence) {
   return {Epoch(epoch), Sequence(sequence)};
 }
 
-replication::Floors Take(const pb::Floors& in) {
-  return {Sequence(in.tombstone()), At(in.compaction_epoch(), in.compaction_sequence())};
-}
-
 Status Take(const pb::OpenLog& in, replication::Open* open) {
   if (in.history_size() > kHistoryRowsMax)
     return OverLimit("a history", in.history_size(), kHistoryRowsMax);
@@ -47,7 +43,7 @@ Status Take(const pb::OpenLog& in, replication::Open* open) {
   open->end_crc = in.end_crc();
   open->commit = Sequence(in.commit());
   open->replicated_end = Sequence(in.replicated_end());
-  open->floors = Take(in.floors());
+  open->floors = Decode(in.floors());
   for (const pb::StatedLossAt& row : in.losses())
     open->losses.push_back({Sequence(row.at()), At(row.after_epoch(), row.after_sequence())});
   return OkStatus();
@@ -61,7 +57,7 @@ Status Take(pb::SpaceMessage& in, replication::Entries* entries) {
   entries->commit = Sequence(from.commit());
   entries->replicated_end = Sequence(from.replicated_end());
   entries->end = Sequence(from.end());
-  entries->floors = Take(from.floors());
+  entries->floors = Decode(from.floors());
   if (!in.has_batch()) return OkStatus();
   if (in.batch().size() > kBatchBytesMax)
     return OverLimit("a batch", in.batch().size(), kBatchBytesMax);
@@ -187,6 +183,10 @@ Status TakeBody(pb::SpaceMessage& in, replication::Body* body) {
 
 }  // namespace
 
+replication::Floors Decode(const pb::Floors& in) {
+  return {Sequence(in.tombstone()), At(in.compaction_epoch(), in.compaction_sequence())};
+}
+
 bool OnlyNewerKnow(const pb::SpaceMessage& in) {
   return in.body_case() == pb::SpaceMessage::BODY_NOT_SET &&
          !in.GetReflection()->GetUnknownFields(in).empty();
@@ -219,7 +219,7 @@ Result<runtime::CopyStatus> Decode(const pb::CopyStatus& in) {
   out.durable = Sequence(in.durable());
   out.commit = Sequence(in.commit());
   out.replicated_end = Sequence(in.replicated_end());
-  out.floors = Take(in.floors());
+  out.floors = Decode(in.floors());
   out.phase = in.phase();
   out.trouble = in.trouble();
   if (!in.record().empty()) RETURN_IF_ERROR(TakeRecord(in.record(), in.record_at(), &out.record));

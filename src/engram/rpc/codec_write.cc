@@ -2,13 +2,14 @@
 #include "engram/rpc/codec.h"
 
 namespace engram::rpc {
-namespace {
 
-void Fill(const replication::Floors& floors, pb::Floors* out) {
+void Encode(const replication::Floors& floors, pb::Floors* out) {
   out->set_tombstone(floors.tombstone.value());
   out->set_compaction_epoch(floors.compaction.epoch.value());
   out->set_compaction_sequence(floors.compaction.sequence.value());
 }
+
+namespace {
 
 // The newest rows of a list in log order.
 template <class List>
@@ -33,7 +34,7 @@ struct Writer {
     to->set_end_crc(open.end_crc);
     to->set_commit(open.commit.value());
     to->set_replicated_end(open.replicated_end.value());
-    Fill(open.floors, to->mutable_floors());
+    Encode(open.floors, to->mutable_floors());
     for (size_t i = FirstToSend(open.losses); i < open.losses.size(); ++i) {
       pb::StatedLossAt* row = to->add_losses();
       row->set_at(open.losses[i].at.value());
@@ -50,7 +51,7 @@ struct Writer {
     to->set_commit(entries.commit.value());
     to->set_replicated_end(entries.replicated_end.value());
     to->set_end(entries.end.value());
-    Fill(entries.floors, to->mutable_floors());
+    Encode(entries.floors, to->mutable_floors());
   }
 
   void operator()(const replication::Confirm& confirm) {
@@ -158,7 +159,7 @@ void Encode(const runtime::CopyStatus& status, pb::CopyStatus* out) {
   out->set_durable(status.durable.value());
   out->set_commit(status.commit.value());
   out->set_replicated_end(status.replicated_end.value());
-  Fill(status.floors, out->mutable_floors());
+  Encode(status.floors, out->mutable_floors());
   out->set_phase(status.phase);
   out->set_trouble(status.trouble.substr(0, kTextBytesMax));
   if (!status.record.has_value()) return;

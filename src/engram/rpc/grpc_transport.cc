@@ -15,6 +15,7 @@
 #include "engram/internal/v1/replication.grpc.pb.h"
 #include "engram/obs/log.h"
 #include "engram/rpc/errors.h"
+#include "engram/rpc/fetch.h"
 #include "engram/rpc/replication_door.h"
 #include "engram/rpc/session.h"
 
@@ -90,6 +91,12 @@ class GrpcTransport : public runtime::Transport, private WireEvents {
     if (place >= sessions_.size() || sessions_[place] == nullptr) return {};
     return sessions_[place]->state();
   }
+  void Fetch(size_t peer, runtime::FetchCall call, uint64_t bytes_max,
+             std::function<void(Result<runtime::FetchAnswer>)> done) override {
+    fetcher_.Ask(
+        {ChannelTo(peer), local_.nodes[peer].name, options_.cluster, std::move(call), bytes_max},
+        std::move(done));
+  }
   runtime::TransportCounts counts() const override {
     runtime::TransportCounts sum;
     for (const auto& session : sessions_) {
@@ -145,6 +152,7 @@ class GrpcTransport : public runtime::Transport, private WireEvents {
   const SessionContext context_;
   std::vector<std::unique_ptr<Session>> sessions_;  // by place; null for this node
   std::unique_ptr<env::Executor> executor_;
+  Fetcher fetcher_;
   std::unique_ptr<grpc::Service> door_;
   std::unique_ptr<grpc::Server> server_;
   std::thread control_;
@@ -209,6 +217,7 @@ void GrpcTransport::Stop() {
     stopping_ = true;
     changed_.notify_all();
   }
+  fetcher_.Stop();
   if (control_.joinable()) control_.join();
   for (const auto& session : sessions_) {
     if (session == nullptr) continue;

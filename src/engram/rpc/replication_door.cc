@@ -84,9 +84,18 @@ class FetchWriter : public grpc::ServerWriteReactor<pb::FetchResponse> {
   // False once the caller is gone.
   bool Write(ByteView records) {
     for (size_t at = 0; at < records.size(); at += kChunkBytes) {
-      if (!WriteChunk(records.substr(at, kChunkBytes))) return false;
+      pb::FetchResponse chunk;
+      chunk.set_records(std::string(records.substr(at, kChunkBytes)));
+      if (!WriteOne(std::move(chunk))) return false;
     }
     return true;
+  }
+
+  void WriteLast(const replication::Floors& floors) {
+    pb::FetchResponse last;
+    Encode(floors, last.mutable_floors());
+    last.set_last(true);
+    WriteOne(std::move(last));
   }
 
   void OnWriteDone(bool ok) override {
@@ -98,10 +107,10 @@ class FetchWriter : public grpc::ServerWriteReactor<pb::FetchResponse> {
   void OnDone() override { delete this; }
 
  private:
-  bool WriteChunk(ByteView records) {
+  bool WriteOne(pb::FetchResponse message) {
     MutexLock lock(mutex_);
     if (gone_) return false;
-    chunk_.set_records(std::string(records));
+    chunk_ = std::move(message);
     writing_ = true;
     StartWrite(&chunk_);
     changed_.wait(lock, [this]() REQUIRES(mutex_) { return !writing_; });
@@ -187,8 +196,11 @@ class ReplicationDoor : public Base {
   Status FetchInto(const pb::FetchRequest& request, FetchWriter* writer) {
     if (context_.calls == nullptr) return NotServed();
     ASSIGN_OR_RETURN(const runtime::FetchCall call, Take(context_.local, request));
-    return context_.calls->Fetch(call,
-                                 [writer](ByteView records) { return writer->Write(records); });
+    ASSIGN_OR_RETURN(
+        const replication::Floors floors,
+        context_.calls->Fetch(call, [writer](ByteView records) { return writer->Write(records); }));
+    writer->WriteLast(floors);
+    return OkStatus();
   }
 
   const DoorContext context_;

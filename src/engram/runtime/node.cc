@@ -14,6 +14,7 @@ namespace {
 constexpr int kFlusherThreads = 32;  // syncs in flight
 constexpr int kBackgroundThreads = 2;
 constexpr int kReplicatorThreads = 4;  // open spaces, read old parts of logs
+constexpr int kMenderThreads = 2;      // one scrubs, one mends
 constexpr uint64_t kTailBytesMax = 512u
                                    << 20;  // of a node; a fourth of its memory when that is less
 constexpr env::Duration kTrimEvery = std::chrono::seconds(5);
@@ -74,6 +75,14 @@ Status Node::Open() {
   liveness_.Watch("flush", *flushers_);
   liveness_.Watch("background", *background_);
   liveness_.Watch("read", *readers_);
+  menders_ = pool("mend", kMenderThreads);
+  mending_ = std::make_unique<Mending>(ContextOfMending());
+  observer_->on_damage = [this](const std::string& space, const Status& why) {
+    mending_->Tell(space, why);
+  };
+  observer_->on_digest_differs = [this](const std::string& space, Sequence first, Sequence last) {
+    mending_->TellDigestDiffers(space, first, last);
+  };
   if (options_.replication.has_value()) {
     replicators_ = pool("replicate", kReplicatorThreads);
     liveness_.Watch("replicate", *replicators_);
@@ -83,6 +92,7 @@ Status Node::Open() {
                                   Environment(), {.open_spaces_max = options_.open_spaces_max}));
   RETURN_IF_ERROR(OpenDefaultSpace());
   if (replication_ != nullptr) RETURN_IF_ERROR(replication_->Start(*registry_));
+  StartMending();
   ScheduleTrim(*background_);
   metrics_.AddCollector([this](obs::Metrics::Sample& sample) { CollectMachine(sample); });
   metrics_.AddCollector([this](obs::Metrics::Sample& sample) { CollectSpaces(sample); });
@@ -108,12 +118,49 @@ space::SpaceEnvironment Node::Environment() {
   environment.node_incarnation = identity_.incarnation;
   environment.node_name = options_.name;
   environment.log = options_.log;
+  environment.known_damage = [this](const std::string& space) {
+    return mending_->KnownDamage(space);
+  };
   if (replication_ != nullptr) {
     environment.committer_for = [this](const std::string& space, wal::Log& log) {
       return replication_->CommitterFor(space, log);
     };
   }
   return environment;
+}
+
+MendingContext Node::ContextOfMending() {
+  MendingContext context;
+  context.fs = &fs_;
+  context.clock = options_.clock;
+  context.entropy = options_.entropy;
+  context.executor = menders_.get();
+  context.spaces_directory = env::JoinPath(options_.data_dir, "spaces");
+  if (options_.replication.has_value()) {
+    for (const NodeAddress& node : options_.replication->nodes) context.nodes.push_back(node.name);
+    context.me = options_.replication->me;
+    context.mutant = options_.replication->mutant;
+  }
+  context.connected = [this](size_t peer) { return replication_->Connected(peer); };
+  context.fetch = [this](size_t peer, FetchCall call, uint64_t bytes_max, auto done) {
+    replication_->FetchFrom(peer, std::move(call), bytes_max, std::move(done));
+  };
+  context.report = [this](const std::string& space, std::string_view event,
+                          std::string_view detail) { observer_->OnEvent(space, event, detail); };
+  context.unfit = [this](const std::string& space) {
+    if (replication_ != nullptr) replication_->LookAt(space);
+  };
+  context.mended = [this](const std::string& space) {
+    if (scrub_ != nullptr) scrub_->Soon(space);
+  };
+  return context;
+}
+
+void Node::StartMending() {
+  scrub_ = std::make_unique<Scrub>(options_.scrub, ContextOfMending(), *mending_, *registry_,
+                                   /*may_wait=*/options_.make_executor == nullptr);
+  mending_->Start(*registry_);
+  scrub_->Start();
 }
 
 Status Node::MakeReplication() {
@@ -127,6 +174,7 @@ Status Node::MakeReplication() {
   context.identity = identity_;
   context.node_name = options_.name;
   context.space_defaults = model::WithDefaults(options_.space_defaults);
+  context.mending = mending_.get();
   context.report = [this](const std::string& space, std::string_view event,
                           std::string_view detail) { observer_->OnEvent(space, event, detail); };
   ASSIGN_OR_RETURN(replication_, ReplicationImpl::Make(*options_.replication, std::move(context)));
@@ -165,12 +213,16 @@ void Node::ScheduleTrim(env::Executor& pool) {
 Status Node::Close() {
   BeginShutdown();
   closed_ = true;
+  if (mending_ != nullptr) mending_->Stop();
+  if (scrub_ != nullptr) scrub_->Stop();
   if (replication_ != nullptr) replication_->Stop();
+  menders_.reset();
   readers_.reset();
   Status status = registry_ != nullptr ? registry_->CloseAll() : OkStatus();
   replicators_.reset();
   background_.reset();
   flushers_.reset();
+  scrub_.reset();
   registry_.reset();
   replication_.reset();
   return status;

@@ -22,8 +22,10 @@
 #include "engram/env/file_system.h"
 #include "engram/obs/metrics.h"
 #include "engram/runtime/liveness.h"
+#include "engram/runtime/mending.h"
 #include "engram/runtime/node_identity.h"
 #include "engram/runtime/replication.h"
+#include "engram/runtime/scrub.h"
 #include "engram/space/registry.h"
 #include "engram/v1/service.pb.h"
 
@@ -45,6 +47,7 @@ struct NodeOptions {
   wal::LogOptions log;               // mode, sizes, floors; the rest is filled per space
   v1::SpaceSettings space_defaults;  // of `default` and of spaces created without a word
   std::optional<ReplicationOptions> replication;  // with other nodes
+  ScrubOptions scrub;
   // Pools of threads by name; a simulation gives its own. Null: env::MakeThreadPool.
   std::function<std::unique_ptr<env::Executor>(const std::string& name, int threads)> make_executor;
 };
@@ -72,6 +75,8 @@ class Node {
   Replication* replication();
   // For whom the space `default` waits: "" when it is there.
   std::string WaitingFor();
+  Mending& mending() { return *mending_; }
+  Scrub& scrub() { return *scrub_; }
   env::Executor& readers() { return *readers_; }
   env::Clock& clock() { return *options_.clock; }
   env::Entropy& entropy() { return *options_.entropy; }
@@ -89,11 +94,14 @@ class Node {
   explicit Node(const NodeOptions& options);
   Status Open();
   Status MakeReplication();
+  MendingContext ContextOfMending();
+  void StartMending();
   Status OpenDefaultSpace();
   space::SpaceEnvironment Environment();
   void ScheduleTrim(env::Executor& pool);
   void CollectMachine(obs::Metrics::Sample& sample);
   void CollectSpaces(obs::Metrics::Sample& sample);
+  void CollectMending(const std::string& space, obs::Metrics::Sample& sample);
 
   NodeOptions options_;
   env::CountingFileSystem fs_;
@@ -105,14 +113,17 @@ class Node {
   bool closed_ = false;
   std::shared_ptr<space::MemoryBudget> tails_;
   std::unique_ptr<SpaceMetrics> observer_;
+  std::unique_ptr<Mending> mending_;
   std::unique_ptr<ReplicationImpl> replication_;  // outlives the spaces, whose committers it has
   std::unique_ptr<space::Registry> registry_;
+  std::unique_ptr<Scrub> scrub_;
   Liveness liveness_;
   // Last, so that they end first: their tasks use all of the above.
   std::unique_ptr<env::Executor> flushers_;
   std::unique_ptr<env::Executor> background_;
   std::unique_ptr<env::Executor> readers_;
   std::unique_ptr<env::Executor> replicators_;
+  std::unique_ptr<env::Executor> menders_;
 };
 
 }  // namespace engram::runtime

@@ -32,12 +32,22 @@ void Node::CollectMachine(obs::Metrics::Sample& sample) {
   set(Metric::kOpenFilesLimit, process.open_files_limit);
   set(Metric::kTailBytes, tails_->used());
   set(Metric::kTailLimit, tails_->limit());
+  set(Metric::kScrubbedBytes, scrub_->bytes());
   sample.Set(Metric::kStartTime, static_cast<double>(started_wall_ns_) / 1e9);
+}
+
+void Node::CollectMending(const std::string& space, obs::Metrics::Sample& sample) {
+  sample.Set(Metric::kDamagedRanges, {space},
+             static_cast<double>(mending_->DamageOf(space).size()));
+  sample.Set(Metric::kMendedEntries, {space}, static_cast<double>(mending_->mended_entries(space)));
 }
 
 void Node::CollectSpaces(obs::Metrics::Sample& sample) {
   sample.Set(Metric::kSpacesKnown, static_cast<double>(registry_->known()));
   sample.Set(Metric::kSpacesOpen, static_cast<double>(registry_->open()));
+  for (const std::string& id : mending_->Spaces()) {
+    if (registry_->FindOpen(id) == nullptr) CollectMending(id, sample);
+  }
   for (const std::shared_ptr<space::Space>& space : registry_->Opened()) {
     Result<v1::SpaceStatus> status = space->GetStatus();
     if (!status.ok()) continue;
@@ -46,6 +56,7 @@ void Node::CollectSpaces(obs::Metrics::Sample& sample) {
     if (replication_ == nullptr) sample.Set(Metric::kSpaceHasPrimary, {id}, writable ? 1 : 0);
     sample.Set(Metric::kWalPoisoned, {id}, status->state() == "poisoned" ? 1 : 0);
     sample.Set(Metric::kSpaceEpisodes, {id}, static_cast<double>(status->episodes()));
+    CollectMending(id, sample);
     sample.Set(Metric::kSpaceLogBytes, {id}, static_cast<double>(status->log_bytes()));
     for (const auto& [index, through] : status->indexed_through()) {
       const uint64_t behind =

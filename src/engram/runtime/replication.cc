@@ -207,13 +207,20 @@ void ReplicationImpl::OnPeerUp(size_t peer, const PeerIdentity& identity) {
   for (const auto& runner : Runners()) {
     if (!unnoticed) runner->OnPeerUp(peer, identity.incarnation);
   }
+  context_.mending->OnPeerUp(peer);
   SendDeleted(peer);
   context_.executor->Post([this, peer] { SendPages(peer); });
+}
+
+void ReplicationImpl::LookAt(const std::string& space) {
+  const std::shared_ptr<CopyRunner> runner = Find(space);
+  if (runner != nullptr && runner->bound()) runner->Tick();
 }
 
 void ReplicationImpl::OnPeerDown(size_t peer, const Status& why) {
   context_.report("", "peer_down", options_.nodes[peer].name + ": " + why.message());
   for (const auto& runner : Runners()) runner->OnPeerDown(peer);
+  context_.mending->OnPeerDown(peer);
 }
 
 void ReplicationImpl::OnWritable(size_t peer, Lane) {

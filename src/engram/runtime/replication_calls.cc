@@ -114,7 +114,7 @@ Result<std::vector<CopyStatus>> ReplicationImpl::GetStatus(const std::string& sp
   return all;
 }
 
-Status ReplicationImpl::Fetch(const FetchCall& call, const FetchSink& sink) {
+Result<replication::Floors> ReplicationImpl::Fetch(const FetchCall& call, const FetchSink& sink) {
   if (registry_ == nullptr) return Status(Reason::RECOVERING, "the node is starting");
   ASSIGN_OR_RETURN(const std::shared_ptr<space::Space> space, registry_->Get(call.space));
   wal::Log& log = space->log();
@@ -133,10 +133,11 @@ Status ReplicationImpl::Fetch(const FetchCall& call, const FetchSink& sink) {
     if (!more) return NotThere(call, next.prev());
     next = what.last.next();
     if (records.size() < kChunkBytes && next <= call.last) continue;
-    if (!sink(records)) return OkStatus();
+    if (!sink(records)) break;
     records.clear();
   }
-  return OkStatus();
+  const wal::Log::Floors floors = log.floors();
+  return replication::Floors{floors.tombstone, floors.compaction};
 }
 
 Result<ShipBatchAnswer> ReplicationImpl::ShipBatch(ShipBatchCall call) {

@@ -42,6 +42,13 @@ struct FetchCall {
   Sequence first, last;
 };
 
+// What another copy gave for a range: records that nobody has checked yet, and the floors of its
+// log, read after them.
+struct FetchAnswer {
+  std::string records;
+  replication::Floors floors;
+};
+
 // Takes the next bytes of the answer; blocks until they are on their way. False: the caller went
 // away, and nothing more is wanted.
 using FetchSink = std::function<bool(ByteView records)>;
@@ -64,9 +71,9 @@ class ReplicationCalls {
   // Of one space, or of all when `space` is empty. SPACE_NOT_FOUND.
   virtual Result<std::vector<CopyStatus>> GetStatus(const std::string& space) = 0;
   // Verbatim records and Holes that cover `first` to `last`, from this copy's log at or below its
-  // commit, in one or more calls of `sink`. SPACE_NOT_FOUND, SEQUENCE_GAP (not there, or not
-  // committed), CORRUPTION_DETECTED.
-  virtual Status Fetch(const FetchCall& call, const FetchSink& sink) = 0;
+  // commit, in one or more calls of `sink`; then the floors of the log. SPACE_NOT_FOUND,
+  // SEQUENCE_GAP (not there, or not committed), CORRUPTION_DETECTED.
+  virtual Result<replication::Floors> Fetch(const FetchCall& call, const FetchSink& sink) = 0;
   // Appends as a batch of the stream would be, under the same fences. STALE_EPOCH, SEQUENCE_GAP,
   // the reasons of DecodeBatchHeader and SplitBatch.
   virtual Result<ShipBatchAnswer> ShipBatch(ShipBatchCall call) = 0;

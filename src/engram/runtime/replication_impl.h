@@ -12,6 +12,7 @@
 #include "engram/env/file_system.h"
 #include "engram/obs/metrics.h"
 #include "engram/runtime/copy_runner.h"
+#include "engram/runtime/mending.h"
 #include "engram/runtime/node_identity.h"
 #include "engram/runtime/replication.h"
 #include "engram/wal/quarantine.h"
@@ -27,6 +28,7 @@ struct ReplicationContext {
   NodeIdentity identity;
   std::string node_name;
   v1::SpaceSettings space_defaults;
+  Mending* mending = nullptr;
   std::function<void(const std::string& space, std::string_view event, std::string_view detail)>
       report;
 };
@@ -43,6 +45,13 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   Status Start(space::Registry& registry);
   void Stop() override;
   void Collect(obs::Metrics::Sample& sample);
+  // For Mending: the other nodes as the transport has them, and that a log is unfit from now on.
+  bool Connected(size_t peer) const { return transport_->peer(peer).connected; }
+  void FetchFrom(size_t peer, FetchCall call, uint64_t bytes_max,
+                 std::function<void(Result<FetchAnswer>)> done) {
+    transport_->Fetch(peer, std::move(call), bytes_max, std::move(done));
+  }
+  void LookAt(const std::string& space);
   // For whom `default` waits; "" when it is there.
   std::string WaitingFor();
 
@@ -95,7 +104,7 @@ class ReplicationImpl : public Replication, private TransportListener, private R
 
   // ReplicationCalls (replication_calls.cc)
   Result<std::vector<CopyStatus>> GetStatus(const std::string& space) override;
-  Status Fetch(const FetchCall& call, const FetchSink& sink) override;
+  Result<replication::Floors> Fetch(const FetchCall& call, const FetchSink& sink) override;
   Result<ShipBatchAnswer> ShipBatch(ShipBatchCall call) override;
 
   RunnerContext ContextOfRunners();

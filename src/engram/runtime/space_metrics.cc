@@ -11,7 +11,8 @@ double Seconds(env::Duration d) {
 
 // What happens whenever nodes start and spaces are made.
 bool IsRoutine(std::string_view event) {
-  return event == "copy_made" || event == "copy_removed" || event == "space_deleted";
+  return event == "copy_made" || event == "mended" || event == "copy_removed" ||
+         event == "space_deleted";
 }
 
 bool IsDamage(std::string_view event) {
@@ -25,8 +26,9 @@ using obs::Metric;
 // The handles of one space, found once; its log's observer.
 class SpaceMetrics::OneSpace : public wal::LogObserver {
  public:
-  OneSpace(std::string id, std::shared_ptr<const obs::SpaceSeries> series)
-      : id_(std::move(id)),
+  OneSpace(SpaceMetrics& owner, std::string id, std::shared_ptr<const obs::SpaceSeries> series)
+      : owner_(owner),
+        id_(std::move(id)),
         series_(std::move(series)),
         entries_(series_->counter(Metric::kWalAppendedEntries)),
         bytes_(series_->counter(Metric::kWalAppendedBytes)),
@@ -46,6 +48,12 @@ class SpaceMetrics::OneSpace : public wal::LogObserver {
   void OnPoisoned(const Status& why) override {
     obs::LogStatus(obs::Level::kError, "wal_poisoned", why, {{"space", id_}});
   }
+  void OnDamage(const Status& why) override {
+    if (owner_.on_damage) owner_.on_damage(id_, why);
+  }
+  void OnDigestDiffers(Sequence first, Sequence last) override {
+    if (owner_.on_digest_differs) owner_.on_digest_differs(id_, first, last);
+  }
   void OnEvent(std::string_view event, std::string_view detail) override {
     if (IsDamage(event)) damage_.Add();
     if (event == "digest_differs") digest_.Add();
@@ -56,6 +64,7 @@ class SpaceMetrics::OneSpace : public wal::LogObserver {
   void AddDegraded() { degraded_.Add(); }
 
  private:
+  SpaceMetrics& owner_;
   const std::string id_;
   const std::shared_ptr<const obs::SpaceSeries> series_;
   obs::Counter& entries_;
@@ -78,7 +87,7 @@ SpaceMetrics::~SpaceMetrics() = default;
 SpaceMetrics::OneSpace& SpaceMetrics::Of(const std::string& space) {
   MutexLock lock(mutex_);
   std::unique_ptr<OneSpace>& one = spaces_[space];
-  if (one == nullptr) one = std::make_unique<OneSpace>(space, metrics_.space(space));
+  if (one == nullptr) one = std::make_unique<OneSpace>(*this, space, metrics_.space(space));
   return *one;
 }
 

@@ -2,6 +2,7 @@
 // every space. Thread-safe.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +16,9 @@ namespace engram::runtime {
 class SpaceMetrics : public space::SpaceObserver {
  public:
   explicit SpaceMetrics(obs::Metrics& metrics);
+  // Who is told of damage that logs find; set before any log is opened. Called under locks of logs.
+  std::function<void(const std::string& space, const Status& why)> on_damage;
+  std::function<void(const std::string& space, Sequence first, Sequence last)> on_digest_differs;
   ~SpaceMetrics() override;
 
   void OnWrite(const std::string& space, uint64_t episodes, uint64_t bytes) override;

@@ -6,6 +6,7 @@
 // one peer and lane one after another. They must not block for long.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,7 @@
 #include "engram/base/instant.h"
 #include "engram/base/status.h"
 #include "engram/replication/message.h"
+#include "engram/runtime/replication_calls.h"
 
 namespace engram::runtime {
 
@@ -69,6 +71,11 @@ class Transport {
   // False: not connected, or too much is queued on the lane (OnWritable follows). Never blocks.
   virtual bool Send(size_t peer, Lane lane, SpaceMessage message) = 0;
   virtual PeerState peer(size_t place) const = 0;
+  // Asks that node for a range of its log (ReplicationCalls::Fetch). `done` is called once, on any
+  // thread and not from inside of Fetch, unless Stop comes before. Never blocks. Besides the
+  // reasons of the other side: CONNECTION_TIMEOUT; TOO_LARGE when more than `bytes_max` would come.
+  virtual void Fetch(size_t peer, FetchCall call, uint64_t bytes_max,
+                     std::function<void(Result<FetchAnswer>)> done) = 0;
   virtual TransportCounts counts() const { return {}; }
   // No call of the listener begins after this.
   virtual void Stop() = 0;

@@ -66,6 +66,10 @@ struct Options {
     bool static_start_alone = false;
     bool is_static() const { return mode == "static"; }
   } cluster;
+  struct Maintenance {
+    uint64_t scrub_rate = 0;
+    env::Duration scrub_every{};
+  } maintenance;
   struct Limits {
     uint64_t requests_in_flight = 0, streams = 0, event_streams = 0;
     env::Duration request_timeout{};

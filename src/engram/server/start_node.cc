@@ -100,6 +100,7 @@ Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options) {
   node.log.min_free_bytes = options.node.min_free_disk;
   ASSIGN_OR_RETURN(node.space_defaults, SettingsFrom(options));
   node.replication = ReplicationOptionsOf(options);
+  node.scrub = {options.maintenance.scrub_rate, options.maintenance.scrub_every};
   return runtime::Node::Start(node);
 }
 

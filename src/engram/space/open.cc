@@ -79,6 +79,9 @@ Status SpaceImpl::Start(std::unique_ptr<wal::Log> log, bool epoch_begun) {
   core_.log = std::move(log);
   core_.epoch_begun = epoch_begun;
   core_.incarnation = core_.log->incarnation();
+  if (const auto& known_damage = core_.environment.known_damage; known_damage != nullptr) {
+    if (const auto why = known_damage(core_.id)) core_.log->NoteDamage(*why);
+  }
   const auto& committer_for = core_.environment.committer_for;
   if (committer_for != nullptr) core_.committer = committer_for(core_.id, *core_.log);
   if (core_.committer == nullptr) core_.log->SetCommit(core_.log->end());

@@ -135,6 +135,20 @@ class RegistryImpl : public Registry {
     return response;
   }
 
+  Status WhileClosed(const std::string& id, const std::function<Status(Space*)>& work) override {
+    const std::shared_ptr<Slot> slot = FindSlot(id);
+    if (slot == nullptr) return NotFound(id);
+    MutexLock opening(slot->opening);
+    if (FindSlot(id) != slot) return NotFound(id);
+    std::shared_ptr<Space> space;
+    {
+      MutexLock lock(mutex_);
+      space = slot->space;
+    }
+    if (space != nullptr) CloseQuietly(*space);
+    return work(space.get());
+  }
+
   std::vector<std::string> Ids(const std::string& prefix, const std::string& after,
                                size_t limit) const override {
     std::vector<std::string> ids;

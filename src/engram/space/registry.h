@@ -3,6 +3,7 @@
 // thread-safe. Opening and closing block the caller, and only callers of the same space.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,6 +44,11 @@ class Registry {
   virtual Status Remove(const std::string& id) = 0;
   // Marks it deleted in its log, closes it, removes its folder. Returns episodes and bytes.
   virtual Result<engram::v1::DeleteSpaceResponse> Delete(const std::string& id) = 0;
+  // Closes the space if it is open, and has `work` done with its files; nobody opens it meanwhile.
+  // `closed`: as it was, null when it was not open. Afterwards Get opens it again, as soon as
+  // nobody uses what was closed. SPACE_NOT_FOUND, and what `work` returns.
+  virtual Status WhileClosed(const std::string& id,
+                             const std::function<Status(Space* closed)>& work) = 0;
   // Sorted; those after `after`, with the prefix, at most `limit`.
   virtual std::vector<std::string> Ids(const std::string& prefix, const std::string& after,
                                        size_t limit) const = 0;

@@ -19,6 +19,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -89,6 +90,8 @@ struct SpaceEnvironment {
   std::string node_name;
   // Gives the committer of a space with other copies; null, or returning null: this node alone.
   std::function<Committer*(const std::string& space, wal::Log& log)> committer_for;
+  // Damage of a log that is known before it is opened: it opens read-only then. May be null.
+  std::function<std::optional<Status>(const std::string& space)> known_damage;
   wal::LogOptions log;  // fsync mode, sizes; the rest is filled by Space
 };
 
@@ -204,6 +207,8 @@ class Space {
   virtual env::Instant last_used() const = 0;
   // Its log is poisoned, or it is closed: nothing but opening it again will help.
   virtual bool NeedsReopening() const = 0;
+  // What was appended here is still on its way to the disk: Close would wait for it.
+  virtual bool Appending() const = 0;
 };
 
 }  // namespace engram::space

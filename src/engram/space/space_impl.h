@@ -60,6 +60,7 @@ class SpaceImpl : public Space, public std::enable_shared_from_this<SpaceImpl> {
   bool Idle() const override;
   env::Instant last_used() const override { return {core_.last_used_ns.load()}; }
   bool NeedsReopening() const override;
+  bool Appending() const override { return writer_.appending(); }
 
  private:
   // open.cc

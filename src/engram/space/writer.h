@@ -49,6 +49,10 @@ class Writer {
   void Release() EXCLUDES(mutex_);
   // Appended, and not durable or not visible.
   size_t in_flight() const EXCLUDES(mutex_);
+  bool appending() const EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return in_flight_ > 0;
+  }
 
   // ---- with a committer (writer_lead.cc) ----
   // Everything committed must be visible, or known to this writer since it leads already; nobody

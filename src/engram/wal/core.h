@@ -65,6 +65,8 @@ class Core : public std::enable_shared_from_this<Core> {
   Sequence first();
   // A reader found damage: from now on the log is read-only. Returns `status`.
   Status ReportDamage(Status status);
+  // The same, and tells nobody. False: it was read-only before.
+  bool NoteDamage(const Status& status);
 
   EntryIdentity end_identity();
   Sequence durable_end();
@@ -210,6 +212,7 @@ class Core : public std::enable_shared_from_this<Core> {
   CheckpointKeeper checkpoints_ GUARDED_BY(mutex_);
   Status poisoned_ GUARDED_BY(mutex_);
   Status damage_ GUARDED_BY(mutex_);
+  const bool end_known_;
   bool closed_ GUARDED_BY(mutex_) = false;
   bool cutting_ GUARDED_BY(mutex_) = false;
   bool sync_timer_ GUARDED_BY(mutex_) = false;

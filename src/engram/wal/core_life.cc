@@ -41,7 +41,8 @@ Core::Core(const LogOptions& options, Recovered recovered)
                      .value()),
       gate_(options_),
       checkpoints_(recovered.end.sequence),
-      damage_(std::move(recovered.damage)) {}
+      damage_(std::move(recovered.damage)),
+      end_known_(damage_.ok()) {}
 
 // What has to be done before the log is used: tell what recovery did, finish a rewind, prove the
 // end by a mark.
@@ -52,7 +53,10 @@ Status Core::Start() {
   }
   if (!damage_.ok()) {
     Visit(Probe::kDamageAtOpening);
-    if (options_.observer) options_.observer->OnEvent("corruption_found", damage_.message());
+    if (options_.observer) {
+      options_.observer->OnEvent("corruption_found", damage_.message());
+      options_.observer->OnDamage(damage_);
+    }
     return OkStatus();
   }
   RETURN_IF_ERROR(meta_->Prove());
@@ -244,6 +248,7 @@ Log::State Core::state() {
   state.poisoned = !poisoned_.ok();
   state.read_only = !damage_.ok();
   state.full = gate_.full();
+  state.end_known = end_known_;
   if (state.poisoned) {
     state.why = poisoned_;
   } else if (state.read_only) {

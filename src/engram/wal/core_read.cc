@@ -73,14 +73,18 @@ Sequence Core::first() {
   return entry.ok() && *entry ? (*entry)->header.sequence : Sequence(1);
 }
 
+bool Core::NoteDamage(const Status& status) {
+  MutexLock lock(mutex_);
+  if (!damage_.ok()) return false;
+  damage_ = status;
+  return true;
+}
+
 Status Core::ReportDamage(Status status) {
-  bool news = false;
-  {
-    MutexLock lock(mutex_);
-    news = damage_.ok();
-    if (news) damage_ = status;
+  if (NoteDamage(status) && options_.observer) {
+    options_.observer->OnEvent("corruption_found", status.message());
+    options_.observer->OnDamage(status);
   }
-  if (news && options_.observer) options_.observer->OnEvent("corruption_found", status.message());
   return status;
 }
 

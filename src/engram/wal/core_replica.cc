@@ -107,6 +107,7 @@ void Core::CompareCheckpoint(Sequence at, ByteView payload) {
       options_.observer->OnEvent("digest_differs", "entries " + ToString(own.first) + " to " +
                                                        ToString(own.last) +
                                                        " are not those of the primary");
+      options_.observer->OnDigestDiffers(own.first, own.last);
     }
   }
   checkpoints_.Begin(at);

@@ -50,6 +50,7 @@ class LogOnCore : public Log {
   Status TruncateAfter(Sequence last) override { return core_->TruncateAfter(last); }
   State state() const override { return core_->state(); }
   uint64_t cut_at_opening() const override { return core_->cut_at_opening(); }
+  void NoteDamage(const Status& why) override { (void)core_->NoteDamage(why); }
 
  private:
   const std::shared_ptr<Core> core_;

@@ -40,6 +40,12 @@ struct LogObserver {
     (void)entries, (void)bytes, (void)write, (void)sync;
   }
   virtual void OnPoisoned(const Status& why) { (void)why; }
+  // Damage that was found by this log: at its opening, or by whoever read it. Once in its life, as
+  // well as an event "corruption_found". Metadata `file`: the segment, where one is known.
+  virtual void OnDamage(const Status& why) { (void)why; }
+  // The primary's digest of these entries is another than this log's own, as well as an event
+  // "digest_differs". Under the log's lock.
+  virtual void OnDigestDiffers(Sequence first, Sequence last) { (void)first, (void)last; }
   // One line for the structured log: torn tails cut, corruption found.
   virtual void OnEvent(std::string_view event, std::string_view detail) {
     (void)event, (void)detail;
@@ -183,13 +189,17 @@ class Log {
 
   struct State {
     bool poisoned = false;
-    bool read_only = false;  // corruption found at opening
+    bool read_only = false;  // corruption found at opening, by a reader, or told of by NoteDamage
     bool full = false;
-    Status why;  // of the first of these that holds
+    bool end_known = true;  // nothing was damaged at opening: end() is where the log ends
+    Status why;             // of the first of these that holds
   };
   virtual State state() const = 0;
   // Entries that the opening cut, to end a rewind that an earlier life had begun.
   virtual uint64_t cut_at_opening() const = 0;
+  // Somebody who looked at the files knows of damage: from now on as if a reader had found it, but
+  // that no observer is told.
+  virtual void NoteDamage(const Status& why) = 0;
 };
 
 // Reads a log forward. Owned by one thread; the log must outlive it.
