@@ -208,6 +208,7 @@ bool CopyRunner::DoBegin(const cluster::Begin& begin, const std::shared_ptr<spac
     const Result<Sequence> at = space->AppendEpochStart(payload);
     if (!at.ok()) return Fail(at.status()), false;
     record.at = *at;
+    ++counts_.set_changes;
     std::string set;
     for (const auto& member : record.in_sync) set += (set.empty() ? "" : ", ") + member.node;
     Note("the in-sync set is now " + set);

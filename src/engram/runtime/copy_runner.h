@@ -59,6 +59,7 @@ struct RunnerCounts {
   std::atomic<uint64_t> batches_received{0}, entries_received{0}, bytes_received{0};
   std::atomic<uint64_t> caught_up_entries{0};  // shipped or received while catching up
   std::atomic<uint64_t> local_writes_lost{0}, rewound_entries{0}, rewinds{0};
+  std::atomic<uint64_t> set_changes{0};  // records of a further set in one epoch
   std::atomic<uint64_t> promotions{0}, switchovers{0}, alarms{0}, refused{0};
   std::atomic<uint64_t> last_batch_bytes{0};
 };

@@ -87,6 +87,7 @@ void ReplicationImpl::Collect(obs::Metrics::Sample& sample) {
     set(Metric::kReplicationReceived, counts.entries_received, false);
     set(Metric::kLocalWritesLost, counts.local_writes_lost, false);
     set(Metric::kFailovers, counts.promotions, false);
+    set(Metric::kInSyncChanges, counts.set_changes, false);
     set(Metric::kSwitchovers, counts.switchovers, false);
     set(Metric::kReplicationAlarms, counts.alarms, false);
     sample.Set(Metric::kReplicationThroughput, {space.space, self_.node}, runner->TakeThroughput());
