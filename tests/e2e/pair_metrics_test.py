@@ -7,6 +7,12 @@ import sys
 
 from pair_kit import check, finish, pair_of, until
 
+SLOWLY = """
+[replication]
+compression = "zstd"
+catch_up_batch_bytes = "64KiB"
+catch_up_rate = "1MiB"
+"""
 FAR_BEHIND = 12000  # entries: a replica so far behind is catching up
 
 # name, on the primary: labels beside the space; on the replica: labels, or None when it has none
@@ -23,7 +29,9 @@ SERIES = (
     ("replication_batches_sent_total", ("primary_id",), ("primary_id",)),
     ("replication_batches_failed_total", ("primary_id",), ("primary_id",)),
     ("replication_catchup_entries_replayed_total", ("primary_id",), ("primary_id",)),
+    ("replication_catchup_remaining_seconds", ("replica_id", "primary_id"), None),
     ("replication_entries_received_total", (), ()),
+    ("in_sync_changes_total", (), ()),
     ("space_copies_wanted", (), None),
     ("space_copies_in_sync", (), None),
     ("space_has_primary", (), ()),
@@ -111,6 +119,8 @@ def steady(pair):
     check(of_replica(pair, "replication_connected", pair.n2) == 1, "… and as the replica does")
     check(value(pair.n1, "space_copies_in_sync") == 2, "copies in sync")
     check(value(pair.n1, "space_copies_wanted") == 2, "copies wanted")
+    check(value(pair.n1, "in_sync_changes_total") >= 1, "n2 came into the set")
+    check(of_replica(pair, "replication_catchup_remaining_seconds") == 0, "nothing to catch up")
     check(value(pair.n1, "writes_degraded_total") == 0, "no degraded write")
     check(value(pair.n2, "space_has_primary") == 1, "a primary")
     check(not any('memory_space=""' in series for series in pair.n1.metrics()),
@@ -146,6 +156,8 @@ def cut_off(pair):
                              {"episodes": many, "options": {"durability": "local"}})
         check(reply.code == 200, f"{first + 1000} entries ahead", reply.all()[:300])
     pair.n2.start().ready()
+    until("it says how long the catch-up still takes",
+          lambda: of_replica(pair, "replication_catchup_remaining_seconds") > 0)
     pair.wait_replicated()
     pair.wait_equal()
     until("lag is 0 again", lambda: of_replica(pair, "replication_lag_ms") == 0
@@ -187,7 +199,7 @@ def failed_over(pair):
 
 def main():
     table_is_covered()
-    with pair_of(sys.argv[1], more='\n[replication]\ncompression = "zstd"\n') as pair:
+    with pair_of(sys.argv[1], more=SLOWLY) as pair:
         pair.start()
         pair.n1.remember("the first")
         pair.wait_equal()
