@@ -72,7 +72,7 @@ Plan MakePlan(uint64_t seed, size_t nodes) {
   plan.slow_flush = prng.OneIn(3) ? Between(prng, 1ms, 30ms) : Between(prng, 20us, 1ms);
   DrawSizes(prng, &plan);
   // Apart from the rest, so that what other seeds do does not change.
-  plan.switchovers = Prng(seed * 0x9e3779b97f4a7c15 + 2).OneIn(3);
+  plan.switchovers = Prng(seed * 0x9e3779b97f4a7c15 + 3).OneIn(3);
   return plan;
 }
 

@@ -278,7 +278,9 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Ask& ask, Effects* o
     StepDown(out);
   }
   answer.promised = log_.promised;
-  answer.end = {record::EpochAt(HistoryOf(log_), log_.durable), log_.durable};
+  // Of a hand-over both logs have to be equal, to the last entry that somebody may have sent.
+  const Sequence end = ask.handed_over ? log_.end.sequence : log_.durable;
+  answer.end = {record::EpochAt(HistoryOf(log_), end), end};
   answer.floor = policy_.local_space ? replicated_end_ : commit_;
   if (const SpaceRecord* record = NewestRecord(log_, log_.durable)) answer.record = *record;
   out->Say(peer, Stamp{log_.space, stamp.epoch, options_.self.incarnation}, std::move(answer));
