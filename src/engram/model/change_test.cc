@@ -55,6 +55,9 @@ void ExpectGolden(const std::string& name, uint32_t type) {
 TEST(GoldenTest, StoreRecord) {
   ExpectGolden<pb::StoreRecord>("store_record", 1);
 }
+TEST(GoldenTest, StoreRecordThatEndsABatch) {
+  ExpectGolden<pb::StoreRecord>("store_record_last", 1);
+}
 TEST(GoldenTest, UpdateOfState) {
   ExpectGolden<pb::UpdateRecord>("update_state", 2);
 }

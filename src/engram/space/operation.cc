@@ -13,6 +13,11 @@ int Staged::Add(record::EntryType type, model::Decision decision, std::string pa
   return static_cast<int>(entries.size()) - 1;
 }
 
+void Staged::Replace(std::string payload) {
+  bytes += payload.size() - drafts.back().payload.size();
+  drafts.back().payload = std::move(payload);
+}
+
 Status CheckOptions(const v1::WriteOptions& options) {
   if (!options.idempotency_key().empty()) {
     RETURN_IF_ERROR(model::CheckIdempotencyKey(options.idempotency_key()));

@@ -26,6 +26,8 @@ struct Staged {
 
   // Returns the place of the entry.
   int Add(record::EntryType type, model::Decision decision, std::string payload);
+  // Payload of the newest entry, whose decision was changed.
+  void Replace(std::string payload);
 };
 
 // Decides about ids on behalf of an operation: what is appended, with what is staged on top.
@@ -69,7 +71,12 @@ struct Reached {
 class Operation {
  public:
   virtual ~Operation() = default;
-  Asked asked;  // filled in by the writer before anything else
+  // ---- filled in by the writer ----
+  Asked asked;  // before anything else
+  // Of a batch of which the log has only the beginning: before Decide, the item to go on with;
+  // before Answer, the entries of the items ahead of it.
+  uint32_t first_item = 0;
+  std::vector<TailEntryPtr> earlier;
 
   virtual const v1::WriteOptions& options() const = 0;
   // Of the request without its options; asked for when there is a key.

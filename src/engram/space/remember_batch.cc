@@ -39,12 +39,13 @@ class RememberBatch : public Operation {
   }
 
   Verdict Decide(const IdTable& ids, Staged* staged) override {
-    for (const Item& item : items_) {  // staging takes the episodes: no way back after it
+    for (size_t i = first_item; i < items_.size(); ++i) {
+      const Item& item = items_[i];  // staging takes the episodes: no way back after it
       if (!item.prepared.ok() || item.content.made_id) continue;
       if (!ids.Resolve(item.id, item.content.hint).has_value()) return Verdict::Stale();
     }
     std::shared_ptr<Group> after;
-    for (size_t i = 0; i < items_.size(); ++i) {
+    for (size_t i = first_item; i < items_.size(); ++i) {
       Item& item = items_[i];
       item.outcome = ContentOutcome();
       item.outcome.refused = item.prepared;
@@ -55,17 +56,24 @@ class RememberBatch : public Operation {
                         state, &item.content, staged);
       after = Later(after, state.group);
     }
-    return staged->entries.empty() ? Verdict::Settled(after) : Verdict::Write();
+    if (staged->entries.empty()) return Verdict::Settled(after);
+    MarkLast(staged);
+    return Verdict::Write();
   }
 
   void Refuse(const Status& why) override { done_(why); }
 
   void Answer(const Group* group, const Reached& reached) override {
     v1::RememberBatchResponse reply;
-    for (const Item& item : items_) *reply.add_results() = ReplyOf(item, group, reached);
+    AddRepeated(earlier, first_item, reached, &reply);
+    for (size_t i = first_item; i < items_.size(); ++i) {
+      *reply.add_results() = ReplyOf(items_[i], group, reached);
+    }
     if (group != nullptr) {
       const model::Change& last = group->entries.back()->change;
       FillWrite(last, reached, Overall(), reply.mutable_write());
+    } else if (!earlier.empty() && !options_.validate_only()) {
+      FillWrite(earlier.back()->change, reached, v1::WRITE_OUTCOME_REPEATED, reply.mutable_write());
     } else {
       *reply.mutable_write() = NothingWritten(core_, options_, reached, Overall());
     }
@@ -74,12 +82,7 @@ class RememberBatch : public Operation {
 
   void Repeat(const std::vector<TailEntryPtr>& entries, const Reached& reached) override {
     v1::RememberBatchResponse reply;
-    size_t next = 0;
-    for (size_t i = 0; i < items_.size(); ++i) {
-      const bool written = next < entries.size() && KeyOf(entries[next]->change)->item() == i;
-      *reply.add_results() =
-          written ? RepeatedReply(*entries[next++], reached) : NotWritten(items_[i]);
-    }
+    AddRepeated(entries, items_.size(), reached, &reply);
     FillWrite(entries.back()->change, reached, v1::WRITE_OUTCOME_REPEATED, reply.mutable_write());
     done_(std::move(reply));
   }
@@ -128,6 +131,14 @@ class RememberBatch : public Operation {
     }
   }
 
+  // Of a keyed batch, so that its repeat can tell whether the end was cut off.
+  void MarkLast(Staged* staged) const {
+    if (options_.idempotency_key().empty() || items_.size() < 2) return;
+    auto& record = std::get<pb::StoreRecord>(staged->entries.back()->change.decision);
+    record.mutable_key()->set_last(true);
+    staged->Replace(model::Encode(record));
+  }
+
   static IdState StateOf(const IdTable& ids, const Staged& staged, const Item& item) {
     if (item.content.made_id) return IdState();
     const auto found = staged.ids.find(item.id);
@@ -156,12 +167,24 @@ class RememberBatch : public Operation {
     return reply;
   }
 
+  // Results of the items before `end`, whose entries these are.
+  void AddRepeated(const std::vector<TailEntryPtr>& entries, size_t end, const Reached& reached,
+                   v1::RememberBatchResponse* reply) const {
+    size_t next = 0;
+    for (size_t i = 0; i < end; ++i) {
+      const bool written = next < entries.size() && KeyOf(entries[next]->change)->item() == i;
+      *reply->add_results() =
+          written ? RepeatedReply(*entries[next++], reached) : NotWritten(items_[i]);
+    }
+  }
+
   v1::RememberResponse RepeatedReply(const TailEntry& entry, const Reached& reached) const {
     const Position position{entry.change.epoch, entry.sequence()};
     return RememberReply(core_, reached, *entry.content(), position, v1::WRITE_OUTCOME_REPEATED);
   }
 
-  // An item of a repeated batch that wrote nothing the first time: refused as then, or unchanged.
+  // An item that wrote nothing the first time, as one behind it did write, or the last entry says
+  // that none would: refused as then, or unchanged.
   v1::RememberResponse NotWritten(const Item& item) const {
     v1::RememberResponse reply;
     reply.set_memory_id(item.id);

@@ -41,13 +41,13 @@ Writer::Step Writer::Try(const std::shared_ptr<Operation>& operation, const Stat
     if (!looked.ok()) return operation->Refuse(looked.status()), Step::kDone;
     hint = *std::move(looked);
   }
-  if (hint.use.has_value()) return Repeat(operation, *hint.use), Step::kDone;
+  if (hint.use.has_value() && hint.use->whole) return Repeat(operation, *hint.use), Step::kDone;
   if (Status status = operation->Look(ids_); !status.ok()) {
     return operation->Refuse(status), Step::kDone;
   }
   Verdict verdict;
   std::optional<KeyUse> use;
-  bool appended = false, held = false;
+  bool repeats = false, appended = false, held = false;
   {
     MutexLock lock(mutex_);
     held = writes_held_;
@@ -57,82 +57,107 @@ Writer::Step Writer::Try(const std::shared_ptr<Operation>& operation, const Stat
       verdict = Verdict::Refused(NotLeading());
     } else if (!key.empty() && !keys_.Resolve(key, hint, &use)) {
       return Step::kAgain;
-    } else if (!use.has_value() && !admitted.ok()) {
+    } else if (use.has_value() &&
+               (use->whole || use->request_digest != operation->request_digest())) {
+      repeats = true;
+    } else if (!admitted.ok()) {
       verdict = Verdict::Refused(admitted);
-    } else if (!use.has_value()) {
-      Staged staged;
-      verdict = operation->Decide(ids_, &staged);
+    } else {
+      verdict = Decide(operation, use, &appended);
       if (verdict.kind == Verdict::kStale) return Step::kAgain;
-      if (verdict.kind == Verdict::kWrite) {
-        Status status = CheckRoom(staged);
-        appended = status.ok() && !operation->options().validate_only();
-        if (appended) status = Stage(std::move(staged), operation);
-        if (!status.ok()) verdict = Verdict::Refused(std::move(status));
-      }
     }
   }
   if (held) return Park(operation) ? Step::kDone : Step::kAgain;
   // What was appended is answered when it has come as far as was asked.
-  if (use.has_value()) {
+  if (repeats) {
     Repeat(operation, *use);
   } else if (verdict.kind == Verdict::kRefused) {
     operation->Refuse(verdict.why);
   } else if (appended) {
     if (core_.committer != nullptr) core_.committer->OnLogMoved();
-  } else if (operation->options().validate_only()) {
+  } else if (operation->options().validate_only() && !use.has_value()) {
     operation->Answer(nullptr, Reached());
   } else {
-    AnswerWithout(operation, verdict.after);
+    AnswerWithout(operation, verdict.after, use);
   }
   return Step::kDone;
 }
 
+Verdict Writer::Decide(const std::shared_ptr<Operation>& operation,
+                       const std::optional<KeyUse>& torn, bool* appended) {
+  operation->first_item = torn.has_value() ? torn->items.back().first + 1 : 0;
+  Staged staged;
+  Verdict verdict = operation->Decide(ids_, &staged);
+  if (verdict.kind != Verdict::kWrite) return verdict;
+  Status status = CheckRoom(staged);
+  if (status.ok() && operation->options().validate_only()) return verdict;
+  if (status.ok()) status = Stage(std::move(staged), operation, torn);
+  *appended = status.ok();
+  return status.ok() ? verdict : Verdict::Refused(std::move(status));
+}
+
 void Writer::AnswerWithout(const std::shared_ptr<Operation>& operation,
-                           const std::shared_ptr<Group>& after) {
+                           const std::shared_ptr<Group>& after, const std::optional<KeyUse>& torn) {
+  const std::shared_ptr<Group> group = torn.has_value() ? Later(after, torn->group) : after;
   // What is published is somewhere at or below the visible end.
-  const Sequence through = after != nullptr ? after->last() : core_.visible.Get().sequence;
-  Wait(operation->asked, through, after, [this, operation, through](const Status& status) {
-    status.ok() ? operation->Answer(nullptr, ReachedAt(through, operation->asked))
-                : operation->Refuse(status);
+  Sequence through = group != nullptr ? group->last() : core_.visible.Get().sequence;
+  if (torn.has_value()) through = std::max(through, torn->last());
+  Wait(operation->asked, through, group, [this, operation, through, torn](const Status& status) {
+    status.ok() ? Acknowledge(*operation, nullptr, through, torn) : operation->Refuse(status);
   });
 }
 
 void Writer::Repeat(const std::shared_ptr<Operation>& operation, const KeyUse& use) {
-  if (use.request_digest == operation->request_digest()) {
-    return Wait(operation->asked, use.items.back().second, use.group,
-                [this, operation, use](const Status& status) {
-                  status.ok() ? AnswerRepeat(*operation, use) : operation->Refuse(status);
-                });
-  }
+  if (use.request_digest != operation->request_digest()) return RefuseReuse(*operation, use);
+  Wait(operation->asked, use.last(), use.group, [this, operation, use](const Status& status) {
+    status.ok() ? AnswerRepeat(*operation, use) : operation->Refuse(status);
+  });
+}
+
+void Writer::RefuseReuse(Operation& operation, const KeyUse& use) {
   Status reused =
       Status(Reason::IDEMPOTENCY_KEY_REUSED, "This idempotency key belongs to another request.")
           .Expected("the same request again, or a key of its own")
           .Suggest("make a new key for each new request")
-          .With("key", operation->options().idempotency_key());
-  const Result<TailEntryPtr> first = use.group == nullptr
-                                         ? core_.EntryAt(use.items.front().second)
-                                         : TailEntryPtr(use.group->entries.front());
+          .With("key", operation.options().idempotency_key());
+  const Sequence at = use.items.front().second;
+  const bool pending = use.group != nullptr && use.group->first() <= at;
+  const Result<TailEntryPtr> first =
+      pending ? TailEntryPtr(use.group->entries[at.value() - use.group->first().value()])
+              : core_.EntryAt(at);
   if (first.ok() && (*first)->content() != nullptr) {
     reused = std::move(reused).With("memory_id", (*first)->content()->episode().id());
   }
-  operation->Refuse(reused);
+  operation.Refuse(reused);
+}
+
+Result<std::vector<TailEntryPtr>> Writer::EntriesOf(const KeyUse& use) {
+  std::vector<TailEntryPtr> entries;
+  for (const auto& [item, sequence] : use.items) {
+    ASSIGN_OR_RETURN(TailEntryPtr entry, core_.EntryAt(sequence));
+    entries.push_back(std::move(entry));
+  }
+  return entries;
 }
 
 void Writer::AnswerRepeat(Operation& operation, const KeyUse& use) {
-  std::vector<TailEntryPtr> entries;
-  for (const auto& [item, sequence] : use.items) {
-    Result<TailEntryPtr> entry = core_.EntryAt(sequence);
-    if (!entry.ok()) return operation.Refuse(entry.status());
-    entries.push_back(*std::move(entry));
-  }
-  operation.Repeat(entries, ReachedAt(use.items.back().second, operation.asked));
+  const Result<std::vector<TailEntryPtr>> entries = EntriesOf(use);
+  if (!entries.ok()) return operation.Refuse(entries.status());
+  operation.Repeat(*entries, ReachedAt(use.last(), operation.asked));
 }
 
-void Writer::Acknowledge(Operation& operation, const Group& group) {
-  const Reached reached = ReachedAt(group.last(), operation.asked);
+void Writer::Acknowledge(Operation& operation, const Group* group, Sequence through,
+                         const std::optional<KeyUse>& torn) {
+  if (torn.has_value()) {
+    Result<std::vector<TailEntryPtr>> earlier = EntriesOf(*torn);
+    if (!earlier.ok()) return operation.Refuse(earlier.status());
+    operation.earlier = *std::move(earlier);
+  }
+  const Reached reached = ReachedAt(through, operation.asked);
   SpaceObserver* const observer = core_.environment.observer;
-  if (reached.degraded && observer != nullptr) observer->OnDegraded(core_.id);
-  operation.Answer(&group, reached);
+  const bool degraded = group != nullptr && reached.degraded;
+  if (degraded && observer != nullptr) observer->OnDegraded(core_.id);
+  operation.Answer(group, reached);
 }
 
 Status Writer::CheckRoom(const Staged& staged) {
@@ -190,7 +215,8 @@ Status Writer::EnsureEpoch() {
   return OkStatus();
 }
 
-Status Writer::Stage(Staged staged, const std::shared_ptr<Operation>& operation) {
+Status Writer::Stage(Staged staged, const std::shared_ptr<Operation>& operation,
+                     const std::optional<KeyUse>& torn) {
   auto group = std::make_shared<Group>();
   for (size_t i = 0; i < staged.entries.size(); ++i) {
     staged.entries[i]->bytes = ChargeFor(staged.drafts[i].payload.size());
@@ -214,8 +240,9 @@ Status Writer::Stage(Staged staged, const std::shared_ptr<Operation>& operation)
     ids_.Note(id, std::move(state));
   }
   live_ += staged.created - staged.removed;
-  Waiter waiter{group->last(), group, {}, [this, operation, group](const Status& status) {
-                  status.ok() ? Acknowledge(*operation, *group) : operation->Refuse(status);
+  Waiter waiter{group->last(), group, {}, [this, operation, group, torn](const Status& status) {
+                  status.ok() ? Acknowledge(*operation, group.get(), group->last(), torn)
+                              : operation->Refuse(status);
                 }};
   AddWaiter(operation->asked, std::move(waiter));
   return OkStatus();

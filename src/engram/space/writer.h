@@ -80,13 +80,21 @@ class Writer {
   Status Admit(Operation* operation);
   Step Try(const std::shared_ptr<Operation>& operation, const Status& admitted) EXCLUDES(mutex_);
   void Repeat(const std::shared_ptr<Operation>& operation, const KeyUse& use) EXCLUDES(mutex_);
+  void RefuseReuse(Operation& operation, const KeyUse& use) EXCLUDES(mutex_);
   void AnswerRepeat(Operation& operation, const KeyUse& use) EXCLUDES(mutex_);
-  // To who asked for it, at the level that was reached.
-  void Acknowledge(Operation& operation, const Group& group) EXCLUDES(mutex_);
+  Result<std::vector<TailEntryPtr>> EntriesOf(const KeyUse& use);
+  // `torn` (here and below): the use that the operation completes, if it does.
+  Verdict Decide(const std::shared_ptr<Operation>& operation, const std::optional<KeyUse>& torn,
+                 bool* appended) REQUIRES(mutex_);
+  // To who asked for it, at the level that was reached. `group`: null when nothing was written.
+  void Acknowledge(Operation& operation, const Group* group, Sequence through,
+                   const std::optional<KeyUse>& torn) EXCLUDES(mutex_);
   // kSettled, or validate_only.
   void AnswerWithout(const std::shared_ptr<Operation>& operation,
-                     const std::shared_ptr<Group>& after) EXCLUDES(mutex_);
-  Status Stage(Staged staged, const std::shared_ptr<Operation>& operation) REQUIRES(mutex_);
+                     const std::shared_ptr<Group>& after, const std::optional<KeyUse>& torn)
+      EXCLUDES(mutex_);
+  Status Stage(Staged staged, const std::shared_ptr<Operation>& operation,
+               const std::optional<KeyUse>& torn) REQUIRES(mutex_);
   Status CheckRoom(const Staged& staged) REQUIRES(mutex_);
   Status TakeRoom(uint64_t bytes) REQUIRES(mutex_);
   Status EnsureEpoch() REQUIRES(mutex_);
