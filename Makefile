@@ -5,7 +5,7 @@ JOBS   ?= $(shell nproc)
 export CTEST_PARALLEL_LEVEL ?= $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-stop test bench fuzz crash sanitize tidy format docs sim clean
+.PHONY: help setup build demo demo-stop test bench fuzz crash sanitize tidy format docs sim explore clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,10 @@ test: $(BUILD)/build.ninja  ## the whole suite
 sim: $(BUILD)/build.ninja  ## simulated clusters under trouble, SEEDS=2000 of them; prints those that fail
 	@cmake --build $(BUILD) --target simulate -j $(JOBS)
 	@$(BUILD)/bin/simulate 1 $(or $(SEEDS),2000) $(JOBS)
+
+explore: $(BUILD)/build.ninja  ## every state of a small cluster within bounds, STATES=5000000 of them
+	@cmake --build $(BUILD) --target explore -j $(JOBS)
+	@$(BUILD)/bin/explore $(or $(STATES),5000000)
 
 bench: build  ## the benchmarks, as JSON lines with the limit of the same run
 	@$(BUILD)/engram bench all --data-dir build/bench

@@ -113,6 +113,9 @@ class World {
   void CheckLogs();
   void Describe();
 
+  // What the network does with a packet that gets there.
+  void Arrive(const Packet& packet);
+
   Member MemberOf(size_t n) const;
   bool Leads(size_t n) const;
   bool Reachable(size_t from, size_t to) const;
@@ -131,7 +134,8 @@ class World {
   std::vector<std::vector<bool>> cut_;  // [from][to]
   uint64_t values_ = 0, spaces_ = 0, lives_ = 0, requests_ = 0;
   bool calm_ = false;
-  size_t heard_ = 0;  // whose message is being worked on
+  size_t heard_ = 0;                                 // whose message is being worked on
+  std::vector<std::shared_ptr<const Log>> batches_;  // by the number that Entries carry
 
  private:
   void Start(size_t n);
@@ -143,7 +147,6 @@ class World {
   void DoAppend(size_t n, const replication::Entries& entries);
   void DoCompare(size_t n, const replication::Entries& entries);
   void DoShip(size_t n, const ShipOrder& order);
-  void Arrive(const Packet& packet);
   void AnswerWithoutSpace(const Packet& packet);
   void Push(size_t n, Epoch epoch, uint64_t value, std::shared_ptr<const SpaceRecord> record);
   LogMoved Moved(size_t n, std::vector<SpaceRecord> records = {}) const;
@@ -153,11 +156,11 @@ class World {
   std::string violation_;
   std::deque<std::string> trace_;
   std::deque<std::pair<size_t, What>> after_;  // completions, in order
-  std::vector<std::shared_ptr<const Log>> batches_;
 };
 
 std::string Text(Epoch epoch);
 std::string Text(const Members& members);
+const char* NameOf(const replication::Body& body);
 
 template <class... Parts>
 void World::Note(const Parts&... parts) {

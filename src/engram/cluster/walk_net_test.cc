@@ -10,6 +10,12 @@ using replication::Ask;
 using replication::Message;
 using replication::Open;
 
+const char* NameOf(const replication::Body& body) {
+  static const char* const kNames[] = {"Open", "Entries", "Confirm",   "Joined", "Ack",
+                                       "Gap",  "Refused", "Confirmed", "Ask",    "Answer"};
+  return body.index() < std::size(kNames) ? kNames[body.index()] : "?";
+}
+
 void World::Append(size_t n) {
   if (!Leads(n) || nodes_[n].held) return;
   Disk& disk = nodes_[n].disk;
@@ -62,10 +68,7 @@ void World::Arrive(const Packet& packet) {
     StartSpace(packet.to, packet.message.stamp.space);
   }
   if (options_.trace) {
-    static const char* const kNames[] = {"Open", "Entries", "Confirm",   "Joined", "Ack",
-                                         "Gap",  "Refused", "Confirmed", "Ask",    "Answer"};
-    const size_t kind = packet.message.body.index();
-    Note("deliver", packet.from, "->", packet.to, kind < 10 ? kNames[kind] : "?",
+    Note("deliver", packet.from, "->", packet.to, NameOf(packet.message.body),
          Text(packet.message.stamp.epoch));
   }
   heard_ = packet.from;
