@@ -79,7 +79,7 @@ std::string DataDirectory(const Options& options) {
   return std::string(home) + "/.local/share/engram";
 }
 
-Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options) {
+Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options, const Adjust& adjust) {
   RETURN_IF_ERROR(RaiseFileLimit(options.node.open_spaces_max));
   runtime::NodeOptions node;
   node.fs = &env::PosixFileSystem();
@@ -100,6 +100,7 @@ Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options) {
   node.log.min_free_bytes = options.node.min_free_disk;
   ASSIGN_OR_RETURN(node.space_defaults, SettingsFrom(options));
   node.replication = ReplicationOptionsOf(options);
+  if (adjust != nullptr) adjust(&node);
   return runtime::Node::Start(node);
 }
 
