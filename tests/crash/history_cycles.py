@@ -2,7 +2,7 @@
 """history_cycles.py ENGRAM --cycles N: clients contend for a few ids of a pair, over HTTP, while
 its nodes are killed with -9, stopped and woken, promoted, and cut from each other, one trouble a
 cycle. What the clients were told must be linearizable at level `replicated` (history.py: a search
-that trusts no sequence), and at the end the log must bear out every answer and every read of a copy.
+that trusts no sequence); at the end the log must bear out every answer and every read of a copy.
 
 With --unfenced ENGRAM_UNFENCED the servers break a rule (--rule), and the test demands that a
 violation is found within N cycles."""

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""catch_up_test.py ENGRAM [--spaces N] [--entries N]: a replica that was away has all spaces to catch
-up with at once; and a new one, with an empty directory, joins while a writer goes on, and its lag
-falls all the time."""
+"""catch_up_test.py ENGRAM [--spaces N] [--entries N]: a replica that was away has all spaces to
+catch up with at once; and a new one, with an empty directory, joins while a writer goes on, and its
+lag falls all the time."""
 import argparse
 import shutil
 import threading

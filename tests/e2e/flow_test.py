@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """flow_test.py ENGRAM [--seconds S] [--megabytes M]: one replica of three is stopped, hangs on a
-slow link, or answers late, while writers are busy. Whoever does not wait for it is not slowed by it;
-the primary's memory is bounded; a busy space does not starve a quiet one on the slow link; and once
-the trouble is over, the replica catches up to equal logs. Latencies are printed, and only what is
-ten times too slow fails."""
+slow link, or answers late, while writers are busy. Whoever does not wait for it is not slowed by
+it; the primary's memory is bounded; a busy space does not starve a quiet one on the slow link; and
+once the trouble is over, the replica catches up to equal logs. Latencies are printed, and only what
+is ten times too slow fails."""
 import argparse
 import os
 import statistics
