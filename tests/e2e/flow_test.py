@@ -12,7 +12,7 @@ import time
 
 from pair_kit import check, finish, nodes_of, until
 
-SPACES = ("aside", "busy", "quiet")  # of durability `local`; `default` is `replicated`
+SPACES = ("aside", "quiet")  # of durability `local`; `default` is `replicated`, and the busy one
 LINK_BYTES_PER_SECOND = 1_000_000
 LATE_SECONDS = 5
 GROWTH_MAX_BYTES = 150 << 20
@@ -136,18 +136,21 @@ def answers_late(flow):
 # ---- the slow link ----
 
 
-def fill(flow, space, megabytes):
-    """Local writes, many times what the link carries meanwhile: metadata, which nothing indexes."""
+def fill(flow, megabytes):
+    """Many times what the link carries meanwhile: metadata, which nothing indexes. Should n3 come
+    back into the set before there is enough for it to be behind, it is left out again."""
+    def stored():
+        reply = flow.n1.http("POST", "/api/v1/memories/batch",
+                             {"episodes": episodes, "options": {"durability": "local"}}, timeout=30)
+        if reply.code != 200:
+            flow.leave_out_n3()
+        return reply.code == 200
+
     while megabytes > 0:
         episodes = [{"what": "large", "metadata": {
             f"part{i}": os.urandom(EPISODE_BYTES // 16).hex() for i in range(8)}}
             for _ in range(BATCH)]
-        reply = flow.n1.http("POST", "/api/v1/memories/batch",
-                             {"space": space, "episodes": episodes,
-                              "options": {"durability": "local"}}, timeout=30)
-        if reply.code != 200:
-            check(False, f"a batch for {space}", reply.all()[:400])
-            return
+        until("a batch is stored", stored)
         megabytes -= EPISODE_BYTES * BATCH / 1e6
 
 
@@ -169,27 +172,28 @@ def quiet_write(flow):
 
 
 def slow_link(flow, megabytes):
-    fill(flow, "busy", 10)  # what its caches take once
-    flow.whole_again("busy")
+    fill(flow, 10)  # what its caches take once
+    flow.whole_again()
     before = resident_bytes(flow.n1)
     for proxy in flow.link():
         proxy.throttle(LINK_BYTES_PER_SECOND)
-    fill(flow, "busy", megabytes)
-    behind = flow.lag_bytes("busy")
+    flow.leave_out_n3()
+    fill(flow, megabytes)
+    behind = flow.lag_bytes("default")
     if not check(behind > megabytes * 1e6 / 2, f"n3 is {behind / 1e6:.0f} MB behind"):
         return
-    measured(flow, "n3 on 1 MB/s", flow.leave_out_n3)
+    measured(flow, "n3 on 1 MB/s")
     took = [quiet_write(flow) for _ in range(QUIET_WRITES)]
-    behind = flow.lag_bytes("busy")
+    behind = flow.lag_bytes("default")
     check(None not in took, "a quiet space reaches the replica past a busy one", str(took))
-    check(behind > 0, f"… which is still {behind / 1e6:.0f} MB behind")
+    check(behind > megabytes * 1e6 / 3, f"… which is still {behind / 1e6:.0f} MB behind")
     print("        seconds until it was shown: " + ", ".join(f"{t:.2f}" for t in took if t))
     grown = resident_bytes(flow.n1) - before
     check(grown < GROWTH_MAX_BYTES, f"the primary's memory grew by {grown / 1e6:.0f} MB")
     for proxy in flow.link():
         proxy.mend()
     began = time.monotonic()
-    flow.whole_again("busy", "quiet", "aside")
+    flow.whole_again("quiet", "aside")
     check(True, f"n3 has caught up {time.monotonic() - began:.1f} s after the link was mended")
 
 
