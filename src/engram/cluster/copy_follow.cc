@@ -20,8 +20,8 @@ using replication::Stamp;
 
 void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects* out) {
   if (!Fence(peer, stamp, /*from_primary=*/true, out)) return;
-  // Doubled, or overtaken by a later one: what was acknowledged since then may lie above the end that
-  // it tells, and must not be cut.
+  // Doubled, or overtaken by a later one: what was acknowledged since then may lie above the end
+  // that it tells, and must not be cut.
   const bool follows = following_ == stamp.epoch && leader_.value_or(peer) == peer;
   if (follows && open.id <= open_id_) return;
   const auto refuse = [&](Refused::Why why, std::string text) {

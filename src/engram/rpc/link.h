@@ -2,8 +2,8 @@
 // frame at a time. Messages that wait for the wire share the next frame, up to 1 MiB; so a busy
 // lane sends few big frames, and an idle one sends at once. Spaces take turns, message by message,
 // and one space fills half of the queue at the most: on a slow wire a busy space does not stand in
-// front of a quiet one. Messages of one space keep their order. Batches are compressed as configured,
-// as far as the other side can read it, on the thread that sends.
+// front of a quiet one. Messages of one space keep their order. Batches are compressed as
+// configured, as far as the other side can read it, on the thread that sends.
 //
 // Thread-safe. Never blocks.
 #pragma once
@@ -71,9 +71,9 @@ class Link {
   WirePtr wire_ GUARDED_BY(mutex_);
   std::map<std::string, Waiting> waiting_ GUARDED_BY(mutex_);  // by space
   std::deque<std::string> turns_ GUARDED_BY(mutex_);           // the spaces that wait, next first
-  size_t bytes_ GUARDED_BY(mutex_) = 0;    // queued, and under way
-  size_t writing_ GUARDED_BY(mutex_) = 0;  // bytes under way
-  bool busy_ GUARDED_BY(mutex_) = false;   // a write is under way
+  size_t bytes_ GUARDED_BY(mutex_) = 0;                        // queued, and under way
+  size_t writing_ GUARDED_BY(mutex_) = 0;                      // bytes under way
+  bool busy_ GUARDED_BY(mutex_) = false;                       // a write is under way
   bool refused_ GUARDED_BY(mutex_) = false;
   Instant began_ GUARDED_BY(mutex_);  // the last write
 };

@@ -12,8 +12,7 @@ class LinkTest : public testing::Test {
   LinkTest() : link_({10'000, 50'000, &clock_}, [this] { ++writable_; }) {}
 
   bool Send(size_t bytes, const std::string& space = "") {
-    runtime::SpaceMessage message =
-        WithBatch(1, std::make_shared<const std::string>(bytes, 'b'));
+    runtime::SpaceMessage message = WithBatch(1, std::make_shared<const std::string>(bytes, 'b'));
     if (!space.empty()) message.space = space;
     return link_.Send(message);
   }
