@@ -22,6 +22,7 @@ from pair_kit import Pair, check, finish, nodes_of, until
 CLIENTS = 4
 IDS = 4
 GENERATION = 10  # cycles after which clients turn to new ids: the search is by id
+PATIENCE_SECONDS = 120  # on a machine that is busy with other tests
 RULE = "reply-before-commit"
 
 
@@ -44,7 +45,8 @@ class Run:
 
     def promote(self, node):
         """By an operator who says that the other is stopped; true or not."""
-        until(f"{node.name} is promoted", lambda: self.pair.promote(node).code == 0)
+        until(f"{node.name} is promoted", lambda: self.pair.promote(node).code == 0,
+              PATIENCE_SECONDS)
 
     def next_generation(self):
         self.ended.extend(self.record.ops)
@@ -137,7 +139,7 @@ def change_over(run):
     """Nothing is wrong: the other is to lead."""
     _, other = run.roles()
     until(f"{other.name} is promoted",
-          lambda: run.pair.promote(other, stopped=False).code == 0)
+          lambda: run.pair.promote(other, stopped=False).code == 0, PATIENCE_SECONDS)
 
 
 def mend(run):
@@ -168,9 +170,9 @@ def cycle(run, trouble):
     for thread in (*clients, noise):
         thread.start()
     try:
-        wait_for_calls(run, run.rng.randrange(20, 80))
+        wait_for_calls(run, run.rng.randrange(20, 60))
         trouble(run)
-        run.pair.wait_replicated()
+        run.pair.wait_replicated(seconds=PATIENCE_SECONDS)
         wait_for_calls(run, 20)
     finally:
         for client in clients:
@@ -182,7 +184,7 @@ def cycle(run, trouble):
 
 def wait_for_calls(run, count):
     had = run.record.count(OK)
-    until(f"{count} answers", lambda: run.record.count(OK) >= had + count)
+    until(f"{count} answers", lambda: run.record.count(OK) >= had + count, PATIENCE_SECONDS)
 
 
 def read_all(run):

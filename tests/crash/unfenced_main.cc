@@ -1,16 +1,26 @@
 // engram_unfenced RULE serve --config FILE: the server that `engram serve` runs, with one rule of
 // the protocol broken, so that history_cycles.py is seen to notice. For tests: it is not installed,
-// and the program itself has no switch for this. Rules are named as in `engram sim --mutant`.
+// and the program itself has no switch for this.
 #include <cstdio>
 #include <cstring>
+#include <optional>
+#include <string_view>
 
 #include <signal.h>
 
 #include "engram/server/server.h"
-#include "sim/command.h"
 
 namespace engram::server {
 namespace {
+
+// Named as in `engram sim --mutant`. With `none` it is the server as it is.
+std::optional<replication::Mutant> RuleNamed(std::string_view name) {
+  using replication::Mutant;
+  if (name == "reply-before-commit") return Mutant::kReplyBeforeCommit;
+  if (name == "accept-lower-epoch") return Mutant::kAcceptLowerEpoch;
+  if (name == "none") return Mutant::kNone;
+  return std::nullopt;
+}
 
 Result<std::unique_ptr<Server>> StartBroken(const char* file, replication::Mutant rule) {
   OptionsReader reader;
@@ -26,9 +36,9 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "usage: engram_unfenced RULE serve --config FILE\n");
     return 2;
   }
-  const std::optional<replication::Mutant> rule = sim::MutantFromName(argv[1]);
+  const std::optional<replication::Mutant> rule = RuleNamed(argv[1]);
   if (!rule.has_value()) {
-    std::fprintf(stderr, "no rule '%s'; engram sim --help names them\n", argv[1]);
+    std::fprintf(stderr, "no rule '%s'\n", argv[1]);
     return 2;
   }
   sigset_t signals;

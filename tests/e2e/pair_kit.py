@@ -251,7 +251,7 @@ class Nodes:
     def primary(self, space="default"):
         return next((n for n in self.nodes if n.space(space).get("role") == "primary"), None)
 
-    def wait_replicated(self, *spaces):
+    def wait_replicated(self, *spaces, seconds=DEADLINE_SECONDS):
         """Each space has a primary that accepts replicated writes, and all nodes vote: whoever
         joined a set has become a voter by an epoch of its own."""
         def accepted():
@@ -260,7 +260,7 @@ class Nodes:
             return all(seen.get(space, {}).get("writes_replicated")
                        and len(seen[space]["record"]["voters"]) == len(self.nodes)
                        for space in spaces or ("default",))
-        until(f"replicated writes in {spaces or 'default'}", accepted)
+        until(f"replicated writes in {spaces or 'default'}", accepted, seconds)
 
     def wait_equal(self, *spaces, seconds=DEADLINE_SECONDS):
         """All show all of the same log."""
