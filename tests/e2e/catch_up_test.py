@@ -15,11 +15,6 @@ NOISE_ENTRIES = 200  # the lag may rise by so many for a moment: samples and wri
 CATCH_UP_SECONDS = 120
 
 
-def create(pair, name):
-    settings = {"space": {"id": name, "settings": {"durability": "local"}}}
-    return pair.n1.http("POST", "/api/v1/spaces", settings)
-
-
 def write(pair, space, entries):
     for first in range(0, entries, BATCH):
         many = [{"what": f"{space} {i}"} for i in range(first, min(first + BATCH, entries))]
@@ -42,8 +37,7 @@ def equal(pair, names):
 
 def many_spaces(pair, count):
     names = [f"space-{i}" for i in range(count)]
-    made = [name for name in names if create(pair, name).code == 201]
-    check(len(made) == count, f"{count} spaces")
+    pair.create_local(*names, seconds=CATCH_UP_SECONDS)
     until("they are on both", lambda: equal(pair, names) == count, CATCH_UP_SECONDS)
     pair.n2.kill9()
     for name in names:
@@ -57,7 +51,7 @@ def many_spaces(pair, count):
 
 def new_replica(pair, entries):
     write(pair, "default", entries)
-    pair.wait_equal()
+    pair.wait_equal(seconds=CATCH_UP_SECONDS)
     pair.n2.kill9()
     shutil.rmtree(pair.n2.data)
     ending, refused = threading.Event(), []
@@ -84,8 +78,8 @@ def new_replica(pair, entries):
     check(len(lags) >= 5, f"{len(lags)} samples of its lag: "
           + " ".join(f"{lag:.0f}" for lag in lags[::max(1, len(lags) // 12)]))
     check(risen <= NOISE_ENTRIES, f"its lag fell all the time (it rose by {risen:.0f} at most)")
-    pair.wait_replicated()
-    pair.wait_equal()
+    pair.wait_replicated(seconds=CATCH_UP_SECONDS)
+    pair.wait_equal(seconds=CATCH_UP_SECONDS)
 
 
 def lags_until_caught_up(pair, entries):

@@ -18,7 +18,7 @@ LATE_SECONDS = 5
 GROWTH_MAX_BYTES = 150 << 20
 EPISODE_BYTES, BATCH = 60_000, 20
 QUIET_WRITES = 5
-CATCH_UP_SECONDS = 120
+PATIENCE_SECONDS = 120
 
 
 class Writer(threading.Thread):
@@ -59,22 +59,14 @@ class Flow:
         def left():
             self.nodes.run("replicas", "remove", "n3", "--space", "default")
             return "n3" not in self.in_set()
-        until("n3 is left out of the set", left)
+        until("n3 is left out of the set", left, PATIENCE_SECONDS)
 
     def lag_bytes(self, space):
         return self.n1.metric("engram_replication_lag_bytes", memory_space=space, replica_id="n3")
 
     def whole_again(self, *spaces):
-        self.nodes.wait_equal("default", *spaces, seconds=CATCH_UP_SECONDS)
-        self.nodes.wait_replicated()
-
-
-def create_spaces(flow):
-    for space in SPACES:
-        settings = {"space": {"id": space, "settings": {"durability": "local"}}}
-        reply = flow.n1.http("POST", "/api/v1/spaces", settings)
-        check(reply.code == 201, f"{space}, a local space", reply.all())
-    flow.nodes.wait_replicated("default", *SPACES)
+        self.nodes.wait_equal("default", *spaces, seconds=PATIENCE_SECONDS)
+        self.nodes.wait_replicated(seconds=PATIENCE_SECONDS)
 
 
 def measured(flow, what, begin=lambda: None):
@@ -150,7 +142,7 @@ def fill(flow, megabytes):
         episodes = [{"what": "large", "metadata": {
             f"part{i}": os.urandom(EPISODE_BYTES // 16).hex() for i in range(8)}}
             for _ in range(BATCH)]
-        until("a batch is stored", stored)
+        until("a batch is stored", stored, PATIENCE_SECONDS)
         megabytes -= EPISODE_BYTES * BATCH / 1e6
 
 
@@ -213,7 +205,8 @@ def main():
     options = parser.parse_args()
     with nodes_of(options.engram, count=3, links=True) as nodes:
         flow = Flow(nodes.start(), options.seconds)
-        create_spaces(flow)
+        nodes.create_local(*SPACES, seconds=PATIENCE_SECONDS)
+        nodes.wait_replicated("default", *SPACES, seconds=PATIENCE_SECONDS)
         for step in (all_well, stopped, answers_late,
                      lambda flow: slow_link(flow, options.megabytes), equal_in_the_end):
             began = time.monotonic()

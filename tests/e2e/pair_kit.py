@@ -251,6 +251,15 @@ class Nodes:
     def primary(self, space="default"):
         return next((n for n in self.nodes if n.space(space).get("role") == "primary"), None)
 
+    def create_local(self, *spaces, seconds=DEADLINE_SECONDS):
+        """Spaces of durability `local`, led by n1. Every node has to say that it has none."""
+        for space in spaces:
+            body = {"space": {"id": space, "settings": {"durability": "local"}},
+                    "if_not_exists": True}
+            until(f"the space {space}",
+                  lambda body=body: self.n1.http("POST", "/api/v1/spaces", body).code == 201,
+                  seconds)
+
     def wait_replicated(self, *spaces, seconds=DEADLINE_SECONDS):
         """Each space has a primary that accepts replicated writes, and all nodes vote: whoever
         joined a set has become a voter by an epoch of its own."""
