@@ -47,10 +47,12 @@ fuzz:  ## libFuzzer targets, SECONDS=60 each
 	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
 	@tools/fuzz.sh build/fuzz $(or $(SECONDS),60)
 
-crash: $(BUILD)/build.ninja  ## kill -9 under load, of one node and of a pair, CYCLES=50 times each
-	@cmake --build $(BUILD) -j $(JOBS)
+crash: $(BUILD)/build.ninja  ## kill -9 under load and histories of clients, CYCLES=50 times each
+	@cmake --build $(BUILD) -j $(JOBS) --target engram engram_unfenced
 	@tests/crash/kill_cycles.py $(BUILD)/engram --cycles $(or $(CYCLES),50)
 	@tests/crash/pair_cycles.py $(BUILD)/engram --cycles $(or $(CYCLES),50)
+	@tests/crash/history_cycles.py $(BUILD)/engram --cycles $(or $(CYCLES),50)
+	@tests/crash/history_cycles.py $(BUILD)/engram --unfenced $(BUILD)/bin/engram_unfenced
 
 sanitize: export TSAN_OPTIONS = suppressions=$(CURDIR)/tools/tsan.supp
 sanitize: export LSAN_OPTIONS = suppressions=$(CURDIR)/tools/lsan.supp

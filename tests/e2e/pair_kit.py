@@ -1,7 +1,9 @@
-"""Two real servers that keep copies of each other's spaces: started from TOML files on free ports,
-killed, paused, asked. Helper of the tests beside it; nothing here sleeps to wait, but `until` looks
-again and again for a state, up to a deadline."""
+"""Real servers that keep copies of each other's spaces, most often two: started from TOML files on
+free ports, killed, paused, asked, and linked through bad networks (tcp_proxy.py) where a test wants
+them. Helper of the tests beside it; nothing here sleeps to wait, but `until` looks again and again
+for a state, up to a deadline."""
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -16,6 +18,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+
+import tcp_proxy
 
 DEADLINE_SECONDS = 30
 DOORS = ("grpc", "http", "ops", "replication")
@@ -68,7 +72,8 @@ class Answer:
 
 class Node:
     def __init__(self, engram, directory, name):
-        self.engram, self.name, self.process = engram, name, None
+        self.program = [engram]  # what `start` runs
+        self.name, self.process = name, None
         self.data = pathlib.Path(f"{directory}/{name}")
         self.config = pathlib.Path(f"{directory}/{name}.toml")
         self.log = pathlib.Path(f"{directory}/{name}.log")
@@ -90,7 +95,8 @@ class Node:
     def start(self, *more):
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
-                [self.engram, "serve", "--config", str(self.config), *more], stdout=log, stderr=log)
+                [*self.program, "serve", "--config", str(self.config), *more],
+                stdout=log, stderr=log)
         self.paused = False
         return self
 
@@ -107,7 +113,7 @@ class Node:
 
     def refused(self, *more):
         """A start that must fail: exit code and text."""
-        run = subprocess.run([self.engram, "serve", "--config", str(self.config), *more],
+        run = subprocess.run([*self.program, "serve", "--config", str(self.config), *more],
                              capture_output=True, text=True, timeout=DEADLINE_SECONDS)
         return Answer(run.returncode, run.stdout, run.stderr)
 
@@ -145,8 +151,8 @@ class Node:
         except urllib.error.HTTPError as error:
             text = error.read().decode()
             return Answer(error.code, text, text)
-        except OSError as error:
-            return Answer(0, "", str(error))
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(0, "", str(error) or type(error).__name__)
 
     def get(self, door, path):
         return self.http("GET", path, door=door, timeout=5)
@@ -192,23 +198,34 @@ def line_is_comment(text):
     return text.startswith("#")
 
 
-class Pair:
-    """n1, the first primary, and n2."""
+class Nodes:
+    """n1, the first primary, n2 and so on. `links`: what one dials of another passes a proxy of its
+    own, `link(one, other)`."""
 
-    def __init__(self, engram, directory, **settings):
+    def __init__(self, engram, directory, count=2, links=False, **settings):
         self.engram, self.directory = str(pathlib.Path(engram).resolve()), str(directory)
-        self.nodes = [Node(self.engram, directory, name) for name in ("n1", "n2")]
-        self.n1, self.n2 = self.nodes
+        self.nodes = [Node(self.engram, directory, f"n{i + 1}") for i in range(count)]
+        self.n1, self.n2 = self.nodes[:2]
+        self.proxies = {}
+        if links:
+            self.proxies = {(one.name, other.name): tcp_proxy.Proxy(other.ports["replication"])
+                            for one in self.nodes for other in self.nodes if one is not other}
         self.configure(**settings)
 
     def configure(self, more="", cluster="", names=None, **entries):
-        """Writes both files; n1={"grpc": …} changes what the list says of n1."""
-        rows = ",\n  ".join(node.entry(**entries.get(node.name, {})) for node in self.nodes)
+        """Writes all files; n1={"grpc": …} changes what the list says of n1."""
         for node in self.nodes:
+            rows = ",\n  ".join(self._entry(node, other, entries) for other in self.nodes)
             name = (names or {}).get(node.name, node.name)
             node.config.write_text(
                 f'[node]\nname = "{name}"\ndata_dir = "{node.data}"\n\n[cluster]\nmode = "static"\n'
                 f'first_primary = "n1"\n{cluster}nodes = [\n  {rows}\n]\n{more}')
+
+    def _entry(self, node, other, entries):
+        """What the file of `node` says of `other`."""
+        proxy = self.proxies.get((node.name, other.name))
+        said = {"replication": proxy.address} if proxy else {}
+        return other.entry(**{**said, **entries.get(other.name, {})})
 
     def start(self):
         for node in self.nodes:
@@ -218,8 +235,12 @@ class Pair:
         self.wait_replicated()
         return self
 
+    def link(self, one, other):
+        """Both proxies between two nodes: the earlier dials, the later may knock."""
+        return [self.proxies[one.name, other.name], self.proxies[other.name, one.name]]
+
     def run(self, *command, node=None, stdin=None):
-        """A command of the program against both nodes, or against one."""
+        """A command of the program against all nodes, or against one."""
         servers = node.grpc if node else ",".join(n.grpc for n in self.nodes)
         env = {k: v for k, v in os.environ.items() if not k.startswith("ENGRAM_")}
         env.update(ENGRAM_SERVER=servers, NO_COLOR="1")
@@ -230,11 +251,17 @@ class Pair:
     def primary(self, space="default"):
         return next((n for n in self.nodes if n.space(space).get("role") == "primary"), None)
 
-    def other(self, node):
-        return self.nodes[1 - self.nodes.index(node)]
+    def create_local(self, *spaces, seconds=DEADLINE_SECONDS):
+        """Spaces of durability `local`, led by n1. Every node has to say that it has none."""
+        for space in spaces:
+            body = {"space": {"id": space, "settings": {"durability": "local"}},
+                    "if_not_exists": True}
+            until(f"the space {space}",
+                  lambda body=body: self.n1.http("POST", "/api/v1/spaces", body).code == 201,
+                  seconds)
 
-    def wait_replicated(self, *spaces):
-        """Each space has a primary that accepts replicated writes, and both nodes vote: whoever
+    def wait_replicated(self, *spaces, seconds=DEADLINE_SECONDS):
+        """Each space has a primary that accepts replicated writes, and all nodes vote: whoever
         joined a set has become a voter by an epoch of its own."""
         def accepted():
             seen = {s["space"]: s for n in self.nodes if not n.paused and n.alive()
@@ -242,24 +269,21 @@ class Pair:
             return all(seen.get(space, {}).get("writes_replicated")
                        and len(seen[space]["record"]["voters"]) == len(self.nodes)
                        for space in spaces or ("default",))
-        until(f"replicated writes in {spaces or 'default'}", accepted)
+        until(f"replicated writes in {spaces or 'default'}", accepted, seconds)
 
-    def wait_equal(self, *spaces):
-        """Both show all of the same log."""
+    def wait_equal(self, *spaces, seconds=DEADLINE_SECONDS):
+        """All show all of the same log."""
         def equal():
             for space in spaces or ("default",):
-                a, b = (n.space(space) for n in self.nodes)
-                ends = {s.get(k) for s in (a, b) for k in ("log_end", "committed_through")}
-                if not a or not b or len(ends) != 1 or a["epoch"] != b["epoch"]:
+                states = [n.space(space) for n in self.nodes]
+                ends = {s.get(k) for s in states for k in ("log_end", "committed_through")}
+                epochs = {s.get("epoch") for s in states}
+                if not all(states) or len(ends) != 1 or len(epochs) != 1:
                     return False
             return True
-        until(f"equal logs of {spaces or 'default'}", equal)
+        until(f"equal logs of {spaces or 'default'}", equal, seconds)
 
-    def promote(self, node, space="default", stopped=True):
-        more = ["--primary-is-stopped", self.other(node).name] if stopped else []
-        return self.run("promote", node.name, "--space", space, *more)
-
-    def stop_both(self):
+    def stop_all(self):
         """Of stopped nodes: (exit codes, longest stop in seconds)."""
         ends = [node.stop() for node in self.nodes if node.alive()]
         return {code for code, _ in ends}, max(seconds for _, seconds in ends)
@@ -276,25 +300,45 @@ class Pair:
             if node.alive():
                 node.resume()
                 node.kill9()
+        for proxy in self.proxies.values():
+            proxy.close()
+
+
+class Pair(Nodes):
+    """n1 and n2."""
+
+    def other(self, node):
+        return self.nodes[1 - self.nodes.index(node)]
+
+    def promote(self, node, space="default", stopped=True):
+        more = ["--primary-is-stopped", self.other(node).name] if stopped else []
+        return self.run("promote", node.name, "--space", space, *more)
+
+    def stop_both(self):
+        return self.stop_all()
 
 
 @contextlib.contextmanager
-def pair_of(engram, **settings):
-    """A pair in a directory of its own, which is kept when something went wrong."""
+def nodes_of(engram, kind=Nodes, **settings):
+    """Nodes in a directory of their own, which is kept when something went wrong."""
     directory = tempfile.mkdtemp(prefix="engram-pair-")
     before = len(failures)
-    pair = Pair(engram, directory, **settings)
+    nodes = kind(engram, directory, **settings)
     try:
-        yield pair
+        yield nodes
     except Exception as error:
         check(False, f"{type(error).__name__}: {error}",
-              "\n".join(f"{n.name}: {json.dumps(n.cluster())}" for n in pair.nodes if n.alive()))
+              "\n".join(f"{n.name}: {json.dumps(n.cluster())}" for n in nodes.nodes if n.alive()))
     finally:
-        pair.end()
+        nodes.end()
     if len(failures) == before:
         shutil.rmtree(directory, ignore_errors=True)
     else:
         print(f"logs and data stay in {directory}")
+
+
+def pair_of(engram, **settings):
+    return nodes_of(engram, Pair, **settings)
 
 
 def finish():

@@ -43,6 +43,10 @@ void VisitFork(const Open& leader, const record::History& own, Sequence fork) {
 
 void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects* out) {
   if (!Fence(peer, stamp, /*from_primary=*/true, out)) return;
+  // Doubled, or overtaken by a later one: what was acknowledged since then may lie above the end
+  // that it tells, and must not be cut.
+  const bool follows = following_ == stamp.epoch && leader_.value_or(peer) == peer;
+  if (follows && open.id <= open_id_) return;
   const auto refuse = [&](Refused::Why why, std::string text) {
     out->Say(peer, Stamp{log_.space, stamp.epoch, options_.self.incarnation},
              Refused{.why = why, .promised = log_.promised, .text = std::move(text)});

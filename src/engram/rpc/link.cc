@@ -21,7 +21,8 @@ void Link::Attach(const WirePtr& wire, record::CompressionSet readable) {
 void Link::Detach() {
   MutexLock lock(mutex_);
   wire_ = nullptr;
-  queue_.clear();
+  waiting_.clear();
+  turns_.clear();
   bytes_ = writing_ = 0;
   busy_ = refused_ = false;
 }
@@ -54,7 +55,7 @@ bool Link::Send(const runtime::SpaceMessage& message) {
   }
   MutexLock lock(mutex_);
   if (wire_ == nullptr) return false;
-  if (bytes_ > 0 && bytes_ + size > options_.queue_bytes) {
+  if (!HasRoom(message.space, size)) {
     refused_ = true;
     return false;
   }
@@ -63,7 +64,7 @@ bool Link::Send(const runtime::SpaceMessage& message) {
     bytes_raw_ += batch->size();
     bytes_sent_ += parcel.batch->size();
   }
-  queue_.push_back(std::move(parcel));
+  Queue(message.space, std::move(parcel));
   if (!busy_) Pump();
   return true;
 }
@@ -97,16 +98,45 @@ bool Link::Stuck(Instant now, Duration limit) const {
          now - began_ > limit + std::chrono::seconds(writing_ / kFrameBytes);
 }
 
+// A single message always finds room in an empty queue, and one of each space in its share.
+bool Link::HasRoom(const std::string& space, size_t bytes) const {
+  if (bytes_ > 0 && bytes_ + bytes > options_.queue_bytes) return false;
+  const auto it = waiting_.find(space);
+  return it == waiting_.end() || it->second.bytes + bytes <= options_.queue_bytes / 2;
+}
+
+void Link::Queue(const std::string& space, Parcel parcel) {
+  const auto [it, fresh] = waiting_.try_emplace(space);
+  if (fresh) turns_.push_back(space);
+  it->second.bytes += parcel.bytes();
+  it->second.parcels.push_back(std::move(parcel));
+}
+
+Parcel Link::TakeNext() {
+  const auto it = waiting_.find(turns_.front());
+  Waiting& waiting = it->second;
+  Parcel parcel = std::move(waiting.parcels.front());
+  waiting.parcels.pop_front();
+  waiting.bytes -= parcel.bytes();
+  if (waiting.parcels.empty()) {
+    waiting_.erase(it);
+  } else {
+    turns_.push_back(std::move(turns_.front()));
+  }
+  turns_.pop_front();
+  return parcel;
+}
+
 void Link::Pump() {
-  if (queue_.empty()) return;
   std::vector<Parcel> parcels;
   size_t bytes = 0;
-  while (!queue_.empty() && (bytes == 0 || bytes + queue_.front().bytes() <= kFrameBytes)) {
-    bytes += queue_.front().bytes();
-    parcels.push_back(std::move(queue_.front()));
-    queue_.pop_front();
+  while (!turns_.empty()) {
+    const size_t next = waiting_.at(turns_.front()).parcels.front().bytes();
+    if (bytes > 0 && bytes + next > kFrameBytes) break;
+    bytes += next;
+    parcels.push_back(TakeNext());
   }
-  Write(FrameOf(parcels), bytes);
+  if (!parcels.empty()) Write(FrameOf(parcels), bytes);
 }
 
 void Link::Write(grpc::ByteBuffer frame, size_t bytes) {

@@ -1,7 +1,9 @@
 // What goes to one peer on one lane: a queue bounded by bytes, and the wire that takes it, one
 // frame at a time. Messages that wait for the wire share the next frame, up to 1 MiB; so a busy
-// lane sends few big frames, and an idle one sends at once. Batches are compressed as configured,
-// as far as the other side can read it, on the thread that sends.
+// lane sends few big frames, and an idle one sends at once. Spaces take turns, message by message,
+// and one space fills half of the queue at the most: on a slow wire a busy space does not stand in
+// front of a quiet one. Messages of one space keep their order. Batches are compressed as
+// configured, as far as the other side can read it, on the thread that sends.
 //
 // Thread-safe. Never blocks.
 #pragma once
@@ -9,6 +11,8 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <map>
+#include <string>
 
 #include "engram/base/instant.h"
 #include "engram/base/thread_annotations.h"
@@ -47,6 +51,14 @@ class Link {
   runtime::TransportCounts counts() const { return {bytes_raw_, bytes_sent_}; }
 
  private:
+  struct Waiting {
+    std::deque<Parcel> parcels;  // never empty
+    size_t bytes = 0;
+  };
+
+  bool HasRoom(const std::string& space, size_t bytes) const REQUIRES(mutex_);
+  void Queue(const std::string& space, Parcel parcel) REQUIRES(mutex_);
+  Parcel TakeNext() REQUIRES(mutex_);
   std::shared_ptr<const std::string> Shrink(const std::shared_ptr<const std::string>& batch) const;
   void Pump() REQUIRES(mutex_);
   void Write(grpc::ByteBuffer frame, size_t bytes) REQUIRES(mutex_);
@@ -57,10 +69,11 @@ class Link {
   std::atomic<uint64_t> bytes_raw_{0}, bytes_sent_{0};
   mutable Mutex mutex_;
   WirePtr wire_ GUARDED_BY(mutex_);
-  std::deque<Parcel> queue_ GUARDED_BY(mutex_);
-  size_t bytes_ GUARDED_BY(mutex_) = 0;    // queued, and under way
-  size_t writing_ GUARDED_BY(mutex_) = 0;  // bytes under way
-  bool busy_ GUARDED_BY(mutex_) = false;   // a write is under way
+  std::map<std::string, Waiting> waiting_ GUARDED_BY(mutex_);  // by space
+  std::deque<std::string> turns_ GUARDED_BY(mutex_);           // the spaces that wait, next first
+  size_t bytes_ GUARDED_BY(mutex_) = 0;                        // queued, and under way
+  size_t writing_ GUARDED_BY(mutex_) = 0;                      // bytes under way
+  bool busy_ GUARDED_BY(mutex_) = false;                       // a write is under way
   bool refused_ GUARDED_BY(mutex_) = false;
   Instant began_ GUARDED_BY(mutex_);  // the last write
 };

@@ -11,8 +11,18 @@ class LinkTest : public testing::Test {
  protected:
   LinkTest() : link_({10'000, 50'000, &clock_}, [this] { ++writable_; }) {}
 
-  bool Send(size_t bytes) {
-    return link_.Send(WithBatch(1, std::make_shared<const std::string>(bytes, 'b')));
+  bool Send(size_t bytes, const std::string& space = "") {
+    runtime::SpaceMessage message = WithBatch(1, std::make_shared<const std::string>(bytes, 'b'));
+    if (!space.empty()) message.space = space;
+    return link_.Send(message);
+  }
+  // The spaces of the frame that the wire took last, in order.
+  std::string Spaces() {
+    pb::StreamMessage message;
+    EXPECT_TRUE(ParseFrame(&wire_->last, &message).ok());
+    std::string spaces;
+    for (const auto& space : message.spaces()) spaces += space.space();
+    return spaces;
   }
 
   env::ManualClock clock_;
@@ -53,6 +63,30 @@ TEST_F(LinkTest, TheQueueIsBoundedAndSaysWhenThereIsRoom) {
   EXPECT_EQ(writable_, 1);
   link_.OnWritten(wire_);
   EXPECT_EQ(writable_, 1);  // nobody was refused meanwhile
+}
+
+TEST_F(LinkTest, SpacesTakeTurns) {
+  link_.Attach(wire_);
+  ASSERT_TRUE(Send(10));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Send(100, "a"));
+  ASSERT_TRUE(Send(100, "b"));
+  ASSERT_TRUE(Send(100, "c"));
+  ASSERT_TRUE(Send(100, "b"));
+  link_.OnWritten(wire_);
+  EXPECT_EQ(Spaces(), "abcaba");
+}
+
+TEST_F(LinkTest, ABusySpaceLeavesHalfOfTheQueueToOthers) {
+  link_.Attach(wire_);
+  ASSERT_TRUE(Send(10));
+  ASSERT_TRUE(Send(3'000, "busy"));
+  EXPECT_FALSE(Send(3'000, "busy"));
+  ASSERT_TRUE(Send(3'000, "quiet"));
+  link_.OnWritten(wire_);
+  EXPECT_EQ(writable_, 0);  // both are under way
+  link_.OnWritten(wire_);
+  EXPECT_EQ(writable_, 1);
+  EXPECT_TRUE(Send(3'000, "busy"));
 }
 
 TEST_F(LinkTest, OneMessageAlwaysFindsRoomInAnEmptyQueue) {

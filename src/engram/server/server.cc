@@ -67,13 +67,13 @@ Server::~Server() {
   if (!impl_->stopped) (void)Shutdown();
 }
 
-Result<std::unique_ptr<Server>> Server::Start(const Options& options) {
+Result<std::unique_ptr<Server>> Server::Start(const Options& options, const Adjust& adjust) {
   RETURN_IF_ERROR(ConfigureLog(options));
   std::unique_ptr<Server> server(new Server(std::make_unique<Impl>()));
   Impl& impl = *server->impl_;
   impl.options = options;
   ASSIGN_OR_RETURN(impl.ops, api::OpsServer::Start(options.listen.ops));
-  ASSIGN_OR_RETURN(impl.node, StartNode(options));
+  ASSIGN_OR_RETURN(impl.node, StartNode(options, adjust));
   RETURN_IF_ERROR(impl.OpenDoors());
   impl.ops->Attach(impl.node.get());
   impl.took = env::SystemClock().Now() - impl.begun;

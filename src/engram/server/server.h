@@ -2,6 +2,7 @@
 // (so that a probe sees "recovering"), then the node, then the clients' doors. Owned by `serve`.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,8 +13,13 @@
 
 namespace engram::server {
 
+// What a test changes of a node beyond what options can say (a rule that it breaks); null in
+// service.
+using Adjust = std::function<void(runtime::NodeOptions*)>;
+
 // The node that the options describe, without doors.
-Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options);
+Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options,
+                                                 const Adjust& adjust = nullptr);
 // With other nodes: what its replication needs, carried by gRPC. nullopt on a single node.
 std::optional<runtime::ReplicationOptions> ReplicationOptionsOf(const Options& options);
 // The directory that `node.data_dir` means ("" has a default that depends on who runs it).
@@ -21,7 +27,8 @@ std::string DataDirectory(const Options& options);
 
 class Server {
  public:
-  static Result<std::unique_ptr<Server>> Start(const Options& options);
+  static Result<std::unique_ptr<Server>> Start(const Options& options,
+                                               const Adjust& adjust = nullptr);
   ~Server();
 
   // Three lines: version, node and directory; addresses and nodes; the default space (or for whom

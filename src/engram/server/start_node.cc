@@ -79,7 +79,7 @@ std::string DataDirectory(const Options& options) {
   return std::string(home) + "/.local/share/engram";
 }
 
-Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options) {
+Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options, const Adjust& adjust) {
   RETURN_IF_ERROR(RaiseFileLimit(options.node.open_spaces_max));
   runtime::NodeOptions node;
   node.fs = &env::PosixFileSystem();
@@ -101,6 +101,7 @@ Result<std::unique_ptr<runtime::Node>> StartNode(const Options& options) {
   ASSIGN_OR_RETURN(node.space_defaults, SettingsFrom(options));
   node.replication = ReplicationOptionsOf(options);
   node.scrub = {options.maintenance.scrub_rate, options.maintenance.scrub_every};
+  if (adjust != nullptr) adjust(&node);
   return runtime::Node::Start(node);
 }
 
