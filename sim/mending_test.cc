@@ -238,7 +238,8 @@ TEST_F(MendingTest, AtOpening) {
   ASSERT_TRUE(refused.has_value());
   EXPECT_FALSE(refused->done);
   EXPECT_NE(refused->why.find("damaged"), std::string::npos) << refused->why;
-  EXPECT_FALSE(world_->node(1).mending().DamageOf("default").empty());
+  EXPECT_TRUE(
+      world_->RunUntil([&] { return !world_->node(1).mending().DamageOf("default").empty(); }, 5s));
   EXPECT_TRUE(SpaceOn(1)->NewView().ok());
   ASSERT_TRUE(world_->Start(0).ok());
   EXPECT_TRUE(world_->RunUntil([&] { return Healed(0); }, 60s));
@@ -251,6 +252,17 @@ TEST_F(MendingTest, AtOpening) {
 
 // The space opens, and what the protocol has to know of it cannot be read: it counts as a copy all
 // the same, not as an empty place in which `default` is made anew.
+// What tells of a lost head is the segment before it.
+TEST_F(MendingTest, AHeadAndTheSegmentBeforeIt) {
+  Make(false);
+  ASSERT_TRUE(world_->StopNode(1).ok());
+  Rot(1, 2, 20);
+  RotEntry(1, Segments(1).at(1).value() + 3);
+  ASSERT_TRUE(world_->Start(1).ok());
+  EXPECT_TRUE(world_->RunUntil([&] { return Healed(0); }, 60s));
+  ExpectAllThere(1);
+}
+
 TEST_F(MendingTest, AnEpochStartThatCannotBeRead) {
   Make(false);
   world_->Kill(1, true);

@@ -63,32 +63,46 @@ class InSyncTrue : public Checker {
   std::map<std::tuple<std::string, Epoch, replication::Member>, Known> known_;
 };
 
-// Who begins an epoch was in the set of the record before it, unless somebody forced.
+// Who begins an epoch was in the set that counted before it: of the newest record that was
+// committed anywhere, whether its own log has that one or not.
 class PrimaryInSet : public Checker {
  public:
   explicit PrimaryInSet(Scene& scene) : Checker(scene, "primary-in-set") {}
   void OnPoll(const Poll& poll) override {
-    for (const auto& [space, logs] : poll.logs) {
-      for (size_t place = 0; place < logs.size(); ++place) LookAt(space, place, logs[place]);
+    for (size_t place = 0; place < poll.states.size(); ++place) {
+      for (const runtime::SpaceState& state : poll.states[place]) {
+        const bool leads = state.role == cluster::Role::kPrimary && state.record.has_value();
+        if (leads && state.record->epoch == state.epoch) LookAt(place, state);
+      }
     }
   }
-  void AtRest(const Rest& rest) override { OnPoll(rest.poll); }
 
  private:
-  void LookAt(const std::string& space, size_t place, const DiskLog& log) {
-    const replication::SpaceRecord* before = nullptr;
-    for (const DiskEntry& entry : log.entries) {
-      if (!entry.start.has_value()) continue;
-      const replication::SpaceRecord& record = *entry.start;
-      const bool begins = before != nullptr && record.epoch != before->epoch;
-      if (begins && !Holds(before->in_sync, record.primary) && !scene_.facts.Doubt(space)) {
-        return Fail(space + ": " + record.primary.node + " began epoch " + ToString(record.epoch) +
-                    ", and was not in the set of epoch " + ToString(before->epoch) +
-                    ", as the log of " + NameOf(place) + " has it");
-      }
-      before = &record;
+  void LookAt(size_t place, const runtime::SpaceState& state) {
+    const replication::SpaceRecord& record = *state.record;
+    replication::SpaceRecord& counts = counts_[state.space];
+    // Two lost disks, force, or a statement that was not true: somebody may have gone on alone.
+    const bool excused = scene_.facts.Doubt(state.space) || scene_.facts.false_statements;
+    const bool begins = record.epoch > counts.epoch && !counts.epoch.is_zero();
+    if (begins && !excused && !Holds(counts.in_sync, record.primary) &&
+        !Holds(SetBefore(place, state.space, record, counts), record.primary)) {
+      return Fail(state.space + ": " + NameOf(place) + " began epoch " + ToString(record.epoch) +
+                  ", and was not in the set of epoch " + ToString(counts.epoch) + " at entry " +
+                  ToString(counts.at));
     }
+    if (state.replicated_end >= record.at && Newer(record, counts)) counts = record;
   }
+  // Of the record before `record` in its log, where that is newer than the one that is known here.
+  replication::Members SetBefore(size_t place, const std::string& space,
+                                 const replication::SpaceRecord& record,
+                                 const replication::SpaceRecord& known) const {
+    replication::SpaceRecord before;
+    for (const DiskEntry& entry : ReadDiskLog(scene_.world.files(place), space).entries) {
+      if (entry.start.has_value() && entry.start->epoch < record.epoch) before = *entry.start;
+    }
+    return Newer(before, known) ? before.in_sync : replication::Members();
+  }
+  std::map<std::string, replication::SpaceRecord> counts_;
 };
 
 }  // namespace

@@ -15,6 +15,14 @@ NOISE_ENTRIES = 200  # the lag may rise by so many for a moment: samples and wri
 CATCH_UP_SECONDS = 120
 
 
+# Old log in small pieces, so that its way down can be seen.
+SLOWLY = """
+[replication]
+catch_up_batch_bytes = "64KiB"
+catch_up_rate = "4MiB"
+"""
+
+
 def write(pair, space, entries):
     for first in range(0, entries, BATCH):
         many = [{"what": f"{space} {i}"} for i in range(first, min(first + BATCH, entries))]
@@ -74,10 +82,13 @@ def new_replica(pair, entries):
     least, risen = lags[0], 0
     for lag in lags:
         risen, least = max(risen, lag - least), min(least, lag)
-    check(lags[0] >= entries, f"it began {lags[0]:.0f} entries behind")
+    check(lags[0] >= entries / 2, f"it began {lags[0]:.0f} entries behind")
     check(len(lags) >= 5, f"{len(lags)} samples of its lag: "
           + " ".join(f"{lag:.0f}" for lag in lags[::max(1, len(lags) // 12)]))
     check(risen <= NOISE_ENTRIES, f"its lag fell all the time (it rose by {risen:.0f} at most)")
+    # What n2 was before holds commit back; in a pair an operator says that it is gone.
+    gone = pair.run("replicas", "remove", "n2", "--space", "default")
+    check(gone.code == 0, "the lost n2 is taken out of the set", gone.all())
     pair.wait_replicated(seconds=CATCH_UP_SECONDS)
     pair.wait_equal(seconds=CATCH_UP_SECONDS)
 
@@ -89,7 +100,7 @@ def lags_until_caught_up(pair, entries):
     def caught_up():
         lag = pair.n1.metric("engram_replication_lag_entries", memory_space="default",
                              replica_id="n2")
-        if lag is not None and (lags or lag >= entries):
+        if lag is not None and (lags or lag >= entries / 2):
             lags.append(lag)
         return lags and lag < BATCH / 10
     until("the new replica has caught up", caught_up, CATCH_UP_SECONDS)
@@ -102,7 +113,7 @@ def main():
     parser.add_argument("--spaces", type=int, default=100)
     parser.add_argument("--entries", type=int, default=30_000)
     options = parser.parse_args()
-    with pair_of(options.engram) as pair:
+    with pair_of(options.engram, more=SLOWLY) as pair:
         pair.start()
         began = time.monotonic()
         names = many_spaces(pair, options.spaces)

@@ -15,7 +15,7 @@ from pair_kit import check, finish, nodes_of, until
 SPACES = ("aside", "quiet")  # of durability `local`; `default` is `replicated`, and the busy one
 LINK_BYTES_PER_SECOND = 1_000_000
 LATE_SECONDS = 5
-GROWTH_MAX_BYTES = 150 << 20
+GROWTH_MAX_BYTES = 400 << 20  # its indexes grow with what is written, too
 EPISODE_BYTES, BATCH = 60_000, 20
 QUIET_WRITES = 5
 PATIENCE_SECONDS = 120

@@ -151,7 +151,7 @@ def at_a_start(pair):
           told.all())
     status = pair.run("status", node=pair.n2)
     check("damaged: " in status.out, "so does status", status.all())
-    read = pair.run("list", "--limit", "3", node=pair.n2)
+    read = pair.run("list", "--page-size", "3", node=pair.n2)
     check(read.code == 0, "what is good is read", read.all())
     pair.n1.start().ready()
     whole(pair, "with the other node there")

@@ -46,7 +46,7 @@ void Copy::OnMessage(size_t peer, const Stamp& stamp, const Open& open, Effects*
   // Doubled, or overtaken by a later one: what was acknowledged since then may lie above the end
   // that it tells, and must not be cut.
   const bool follows = following_ == stamp.epoch && leader_.value_or(peer) == peer;
-  if (follows && open.id <= open_id_) return;
+  if (follows && open.id <= open_id_ && !Is(Mutant::kOldOpensCount)) return;
   const auto refuse = [&](Refused::Why why, std::string text) {
     out->Say(peer, Stamp{log_.space, stamp.epoch, options_.self.incarnation},
              Refused{.why = why, .promised = log_.promised, .text = std::move(text)});

@@ -88,9 +88,9 @@ class CopyRules : public testing::Test {
                        .visible = {},
                        .id = Said<Open>(up)->id});
   }
-  static Open Told(Epoch epoch, uint64_t end, uint64_t commit, Floors floors = {}) {
+  Open Told(Epoch epoch, uint64_t end, uint64_t commit, Floors floors = {}) {
     Open open;
-    open.id = 1;
+    open.id = ++opens_;
     open.history = {{kFirst, Sequence(1)}};
     if (epoch != kFirst) open.history.push_back({epoch, Sequence(end)});
     open.end = {epoch, Sequence(end)};
@@ -116,6 +116,7 @@ class CopyRules : public testing::Test {
   }
 
   size_t me_ = 0;
+  uint64_t opens_ = 0;  // told so far
   Instant now_{1'000'000'000'000};
   std::unique_ptr<Copy> copy_;
 };
@@ -179,6 +180,33 @@ TEST_F(CopyRules, ARewindTakesTheCommitHintWithIt) {
   };
   EXPECT_EQ(shown_after_restart(Mutant::kNone), Sequence(2));
   EXPECT_EQ(shown_after_restart(Mutant::kHintSurvivesRewind), Sequence(4));
+}
+
+// It tells an end from before the entries that this copy has acknowledged since.
+TEST_F(CopyRules, AnOpenThatIsLateOrDoubledCutsNothing) {
+  for (const uint64_t before : {1, 0}) {  // overtaken; doubled
+    const auto cuts = [&](Mutant mutant) {
+      Make(1, LogOf(RecordOf(kFirst, 1, {MemberAt(0)}, {}), 5, 5), mutant);
+      Do(PeerUp{0, MemberAt(0).incarnation});
+      Open open = Told(kFirst, 5, 5);
+      EXPECT_NE(Said<Joined>(Hear(0, kFirst, open)), nullptr);
+      EXPECT_TRUE(Hear(0, kFirst, Batch(6, 6, 5)).append.has_value());
+      Do(LogMoved{.end = {kFirst, Sequence(6)}, .end_crc = 0, .durable = Sequence(6)});
+      open.id -= before;
+      return Hear(0, kFirst, open).rewind.has_value();
+    };
+    EXPECT_FALSE(cuts(Mutant::kNone)) << before;
+    EXPECT_TRUE(cuts(Mutant::kOldOpensCount)) << before;
+  }
+}
+
+TEST_F(CopyRules, ANewerOpenOfTheSameEpochIsFollowed) {
+  Follow(5, 5);
+  Open open = Told(kFirst, 5, 5);
+  EXPECT_NE(Said<Joined>(Hear(0, kFirst, open)), nullptr);
+  EXPECT_EQ(Said<Joined>(Hear(0, kFirst, open)), nullptr);
+  ++open.id;
+  EXPECT_NE(Said<Joined>(Hear(0, kFirst, open)), nullptr);
 }
 
 TEST_F(CopyRules, ALocalSpaceKnowsLessOfItsSetThanOfItself) {

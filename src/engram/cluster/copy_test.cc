@@ -101,8 +101,8 @@ class CopyTest : public testing::Test {
     const Effects opened = Hear(Told(1));
     ASSERT_NE(Said<Joined>(opened), nullptr);
   }
-  static Open Told(uint64_t end) {
-    return {.id = 1,
+  Open Told(uint64_t end) {
+    return {.id = ++opens_,
             .history = {{MakeEpoch(1, 0), Sequence(1)}},
             .end = {MakeEpoch(1, 0), Sequence(end)},
             .end_crc = 7,
@@ -120,6 +120,7 @@ class CopyTest : public testing::Test {
   }
 
   size_t me_ = 0;
+  uint64_t opens_ = 0;  // told so far
   Instant now_{1'000'000'000'000};
   std::unique_ptr<Copy> copy_;
 };
@@ -374,6 +375,7 @@ TEST_F(CopyTest, RefusesToCutWhatItKnowsToBeCommitted) {
   EXPECT_EQ(Said<Refused>(refused)->why, Refused::Why::kBelowCommit);
   // A stated loss that begins at or below the fork makes it right.
   open.losses = {{Sequence(3), {MakeEpoch(1, 0), Sequence(2)}}};
+  ++open.id;
   const Effects cut = Hear(open, next);
   ASSERT_TRUE(cut.rewind.has_value());
   EXPECT_EQ(cut.rewind->to, Sequence(2));

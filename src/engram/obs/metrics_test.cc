@@ -153,9 +153,9 @@ TEST(MetricsTableTest, NamesFollowTheRules) {
     EXPECT_TRUE(names.insert(info.name).second) << info.name;
     EXPECT_TRUE(info.name.starts_with("engram_")) << info.name;
     EXPECT_EQ(info.name.ends_with("_total"), info.kind == MetricKind::COUNTER) << info.name;
-    EXPECT_EQ(info.name.ends_with("_seconds"), info.kind == MetricKind::SECONDS ||
-                                                   info.id == Metric::kStartTime ||
-                                                   info.id == Metric::kReplicationLagSeconds)
+    EXPECT_EQ(info.name.ends_with("_seconds"),
+              info.kind == MetricKind::SECONDS || info.id == Metric::kStartTime ||
+                  info.id == Metric::kReplicationLagSeconds || info.id == Metric::kCatchUpRemaining)
         << info.name;
     EXPECT_TRUE(info.help.ends_with('.')) << info.name;
     // Gauges of a space, or of a node, live in collectors alone.

@@ -16,6 +16,7 @@ enum class Mutant {
   kCommitByMajority,      // commit by most of the set instead of all
   kAcceptLowerEpoch,      // a lower epoch than promised is accepted
   kOldAcksCount,          // acknowledgements of an earlier epoch count
+  kOldOpensCount,         // an Open that a later one overtook, or that is doubled, is acted on
   kAckBeforeSync,         // acknowledged when appended
   kCommitCountsUnsynced,  // the primary counts what it has not synced
   // the static store

@@ -1,6 +1,7 @@
 #include "engram/runtime/mending_case.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engram/runtime/fetched.h"
 #include "engram/wal/names.h"
@@ -168,6 +169,10 @@ void MendingCase::Replace() {
       registry_.WhileClosed(space_, [this](space::Space* closed) { return WriteAnew(closed); });
   if (!status.ok() && status.reason() == Reason::SPACE_NOT_FOUND) return End();
   if (status.ok()) return Look();
+  // What tells of a lost head is the segment before it, which may be damaged and not known to be.
+  if (status.reason() == Reason::CORRUPTION_DETECTED && !std::exchange(suspect_all_, true)) {
+    return Look();
+  }
   Take(Mender::NotReplaced{status.message()});
   OpenAgain();
 }

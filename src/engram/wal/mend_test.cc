@@ -1,11 +1,11 @@
 // Mending: what is found, what is taken, and that a crash at any step leaves a log that is whole or
 // damaged as before, never shorter.
-#include "engram/env/hook_file_system.h"
 #include "engram/wal/mend.h"
 
 #include <gtest/gtest.h>
 
 #include "engram/env/faulty_file_system.h"
+#include "engram/env/hook_file_system.h"
 #include "engram/wal/log_test_kit.h"
 #include "engram/wal/tool.h"
 
