@@ -39,7 +39,10 @@ SpaceImpl::~SpaceImpl() {
 Status SpaceImpl::Close() {
   if (closed_.exchange(true)) return OkStatus();
   core_.gate.Close();
-  if (core_.committer != nullptr) writer_.Follow();
+  if (core_.committer != nullptr) {
+    writer_.Follow();
+    writer_.HoldWrites(false);
+  }
   applier_.Pause();
   core_.gate.Shut();
   writer_.Drain();
