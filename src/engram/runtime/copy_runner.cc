@@ -251,6 +251,7 @@ void CopyRunner::Tick() {
       MutexLock lock(mutex_);
       HearContacts();
     }
+    NotePolicy(space);  // settings that became visible after the last batch
     Step(cluster::Tick{});
     AnswerOvertaken();
     TellLag();
