@@ -7,7 +7,6 @@
 #include <optional>
 
 #include "engram/api/grpc_support.h"
-#include "engram/api/json_names.h"
 #include "engram/api/request_checks.h"
 #include "engram/api/watch.h"
 
@@ -150,10 +149,6 @@ class WatchStream : public grpc::ServerWriteReactor<ByteBuffer>,
   bool finished_ GUARDED_BY(mutex_) = false;
 };
 
-std::string NameOf(v1::WatchResponse::Kind kind) {
-  return EnumName(v1::WatchResponse::Kind_descriptor()->FindValueByNumber(kind));
-}
-
 // Without heartbeats: its clients would take them for events.
 class EventStream : public WatchStream {
  public:
@@ -165,7 +160,7 @@ class EventStream : public WatchStream {
     v1::StreamResponse event;
     event.set_event_type(v1::STREAM_EVENT_TYPE_STORAGE);
     *event.mutable_timestamp() = response.stored_at();
-    const std::string kind = NameOf(response.kind());
+    const std::string kind = ChangeName(response.kind());
     event.set_description(kind + " " + response.memory_id());
     auto& facts = *event.mutable_metadata();
     facts["kind"] = kind;

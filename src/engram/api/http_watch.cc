@@ -7,7 +7,6 @@
 
 #include "engram/api/errors.h"
 #include "engram/api/http_call.h"
-#include "engram/api/json_names.h"
 #include "engram/api/watch.h"
 
 namespace engram::api {
@@ -43,14 +42,10 @@ class Pipe : public WatchSink {
   Status end_;
 };
 
-std::string NameOf(v1::WatchResponse::Kind kind) {
-  return EnumName(v1::WatchResponse::Kind_descriptor()->FindValueByNumber(kind));
-}
-
 std::string EventOf(const v1::WatchResponse& change) {
   const std::string id = "id: " + change.token() + "\n";
   if (change.kind() == v1::WatchResponse::KIND_HEARTBEAT) return ": heartbeat\n" + id + "\n";
-  const std::string kind = NameOf(change.kind());
+  const std::string kind = ChangeName(change.kind());
   return id + "event: " + kind + "\ndata: " + MessageToJson(change) + "\n\n";
 }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engram/api/json_names.h"
 #include "engram/api/open_space.h"
 #include "engram/api/request_checks.h"
 #include "engram/obs/metrics.h"
@@ -27,6 +28,10 @@ uint64_t CountChanges(const std::vector<v1::WatchResponse>& page) {
 }
 
 }  // namespace
+
+std::string ChangeName(v1::WatchResponse::Kind kind) {
+  return EnumName(v1::WatchResponse::Kind_descriptor()->FindValueByNumber(kind));
+}
 
 Result<std::unique_ptr<WatchReader>> Watches::NewReader(const CallContext& context,
                                                         v1::WatchRequest request) {

@@ -18,6 +18,9 @@
 
 namespace engram::api {
 
+// As JSON and events have it: "stored", "deleted" …
+std::string ChangeName(v1::WatchResponse::Kind kind);
+
 // Where the pages of a watch go.
 class WatchSink {
  public:
