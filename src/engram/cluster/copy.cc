@@ -53,7 +53,9 @@ void Copy::On(const Tick&, Effects* out) {
     MindTheSet(out);
   }
   const bool idle = role_ == Role::kReplica && !leader().has_value() && alarm_.empty();
-  if (idle && stand_by_itself_ && now_ >= stand_at_) StandAgain(out);
+  if (!idle || now_ < stand_at_) return;
+  if (store_->outside()) return AskWhetherNamed(out);
+  if (stand_by_itself_) StandAgain(out);
 }
 
 void Copy::On(const PeerUp& event, Effects* out) {
@@ -120,7 +122,11 @@ void Copy::On(const Failed& event, Effects* out) {
     out->Say(peer, Stamp{log_.space, following_, options_.self.incarnation},
              Refused{.why = Refused::Why::kBroken, .promised = log_.promised, .text = event.why});
   }
+  const bool led = role_ == Role::kPrimary;
+  StoreContext context = Context();
   StepDown(out);
+  // Others need not wait for the end of its lease.
+  if (led) TakeReply(store_->Start({.kind = StoreRequest::Kind::kResign}, context, out), out);
 }
 
 void Copy::On(const PolicyKnown& event, Effects* out) {
@@ -183,7 +189,7 @@ void Copy::StepDown(Effects* out) {
   beginning_.reset();
   beginning_report_.reset();
   joining_.reset();
-  set_change_under_way_ = set_unknown_ = false;
+  set_change_under_way_ = false;
   marks_.clear();
   for (const Round& round : confirms_) out->confirmed.emplace_back(round.id, false);
   confirms_.clear();

@@ -42,6 +42,9 @@ struct CopyOptions {
   Duration shrink_after = std::chrono::milliseconds(1500);  // without progress: not counted on
   Duration resend_after = std::chrono::seconds(1);          // without progress: begin again
   Duration stand_after = std::chrono::seconds(1);           // once fenced, before asking anew
+  // One that was expelled is taken back after this, doubling while it is expelled again soon.
+  Duration return_after = std::chrono::seconds(1), return_after_max = std::chrono::seconds(60);
+  Duration expelled_again_within = std::chrono::minutes(10);
   uint64_t window_bytes = 16u << 20;  // sent and not acknowledged, per replica
   uint64_t catch_up_above = 10'000;   // entries behind: catches up, on the other lane
   uint64_t batch_bytes = 1u << 20;
@@ -87,6 +90,7 @@ struct Begun {
 // The space was made here: its log begins with this record, and is led.
 struct Created {
   SpaceRecord record = {};
+  int64_t lease = 0;  // a store outside has it under this
 };
 // The settings of the space were read, or changed.
 struct PolicyKnown {
@@ -127,21 +131,19 @@ struct Held {
   uint32_t end_crc = 0;
   Sequence durable = {};
 };
+// This node has another lease than that under which the epoch was won.
+struct LeaseChanged {};
 // An effect could not be carried out, or the log is poisoned, damaged or full.
 struct Failed {
   std::string why = {};
   bool passing = false;  // a full disk, say: the log is whole, and it may be tried again
-};
-// Of a store that lives outside.
-struct StoreAnswered {
-  StoreReply reply = {};
 };
 
 struct Event {
   Instant now = {};
   std::variant<Tick, PeerUp, PeerDown, Received, LogMoved, InHole, Rewound, Begun, Created,
                PolicyKnown, Shipped, Writable, Compared, Stand, ConfirmReads, SwitchOver, Held,
-               Failed, StoreAnswered>
+               LeaseChanged, Failed, StoreAnswered>
       what;
 };
 
@@ -181,6 +183,8 @@ class Copy {
   const std::string& alarm() const { return alarm_; }
   uint32_t min_in_sync() const { return policy_.min_in_sync; }
   bool serving() const;  // leads, and its EpochStart is committed
+  // With a store outside: the number of the lease under which it leads.
+  int64_t lease() const { return lease_; }
 
   // Whether a write of this level may be appended now. NOT_PRIMARY, NO_PRIMARY, NOT_ENOUGH_IN_SYNC;
   // the runner adds addresses. `replicated`: it will wait for every member.
@@ -321,10 +325,11 @@ class Copy {
                  Effects* out);
   void On(const Stand& event, Effects* out);
   void On(const StoreAnswered& event, Effects* out);
+  void On(const LeaseChanged& event, Effects* out);
   void TakeReply(std::optional<StoreReply> reply, Effects* out);
   void TakeLead(const StoreReply& reply, Effects* out);
   void TakeSet(const StoreReply& reply, Effects* out);
-  void ReadSet(Effects* out);
+  void TakeRead(const StoreReply& reply, Effects* out);
   void MindTheSet(Effects* out);
   void StartJoining();
   void StopJoining(Effects* out);
@@ -332,7 +337,10 @@ class Copy {
   bool NeedsRenewal() const;
   bool GhostInSet() const;
   void StandAgain(Effects* out);
+  void AskWhetherNamed(Effects* out);
   void ExpelSilent(Effects* out);
+  void NoteExpelled(const Member& member);
+  bool MayReturn(const Member& member) const;
 
   // copy_switch.cc: handing the epoch over, and taking it.
   void On(const SwitchOver& event, Effects* out);
@@ -383,7 +391,7 @@ class Copy {
   SpaceRecord view_;               // the set that counts, beside `joining_`
   std::optional<Member> joining_;  // counts already, in the record not yet
   bool set_change_under_way_ = false;
-  bool set_unknown_ = false;        // the answer to that change was lost; the record is read again
+  int64_t lease_ = 0;               // a store outside: under which the epoch was won
   std::optional<Begin> beginning_;  // handed to the runner, not begun yet
   std::vector<Members> beginning_holders_;
   std::optional<PromotionReport> beginning_report_;
@@ -392,6 +400,11 @@ class Copy {
   CommitMove told_;  // what the runner knows
   std::vector<Round> confirms_;
   std::map<Member, Instant> progress_wait_;  // since when a member holds commit back
+  struct Expelled {
+    Instant at;
+    Duration wait = {};  // before it may return
+  };
+  std::map<Member, Expelled> expelled_;
   Instant stand_at_;
   bool stand_by_itself_ = false;  // lead again when its record names it
   int stands_in_a_row_ = 0;

@@ -94,6 +94,7 @@ void Copy::StartEpoch(const Begun& event, Effects* out) {
 }
 
 void Copy::On(const Created& event, Effects* out) {
+  lease_ = event.lease;
   beginning_ = Begin{event.record, /*new_epoch=*/true};
   if (!event.record.voters.empty()) beginning_holders_ = {event.record.voters};
   std::erase_if(log_.records, [&](const SpaceRecord& r) { return r.at == event.record.at; });
@@ -370,10 +371,12 @@ void Copy::AdvanceCommit(Effects* out) {
   commit_ = std::max(commit_, commit);
   std::erase_if(marks_, [&](const Mark& mark) { return mark.at <= replicated; });
   const CommitMove move{commit_, replicated_end_, copies_in_sync(now_)};
-  if (move.commit == told_.commit && move.replicated_end == told_.replicated_end) return;
+  if (move == told_) return;
+  // A second copy may have come without any of both ends moving: somebody may wait for that.
+  const bool moved = move.commit != told_.commit || move.replicated_end != told_.replicated_end;
   told_ = move;
   out->commit = move;
-  TellCommit(out);
+  if (moved) TellCommit(out);
 }
 
 // Alone only where no entries are about to carry it.
@@ -435,7 +438,8 @@ Status Copy::Admit(bool replicated, Instant now) const {
     }
   }
   const uint64_t need = std::max<uint64_t>(2, policy_.min_in_sync);
-  if (have >= need && missing.empty()) return OkStatus();
+  // Who is silent leaves the set by itself where the store allows that; the others remain.
+  if (have >= need && (missing.empty() || store_->outside())) return OkStatus();
   Status status(Reason::NOT_ENOUGH_IN_SYNC,
                 missing.empty() ? "Too few copies are in the in-sync set."
                                 : "A member of the in-sync set does not answer: " + missing + ".");

@@ -57,7 +57,7 @@ class CopyRules : public testing::Test {
     options.me = me;
     options.self = MemberAt(me);
     options.mutant = mutant;
-    StaticOptions store{.nodes = kNodes, .me = me, .self = options.self};
+    StaticOptions store{{.nodes = kNodes, .me = me, .self = options.self}};
     store.mutant = mutant;
     copy_ = std::make_unique<Copy>(options, std::make_unique<StaticStore>(store), std::move(log),
                                    Prng(1), now_);

@@ -49,14 +49,31 @@ void Copy::On(const Stand& event, Effects* out) {
 }
 
 void Copy::On(const StoreAnswered& event, Effects* out) {
-  TakeReply(event.reply, out);
+  TakeReply(store_->OnStore(event, Context(), out), out);
+}
+
+// Whoever takes over goes by the lease of the record: under another this node has to win anew.
+void Copy::On(const LeaseChanged&, Effects* out) {
+  if (role_ != Role::kPrimary || handing_.has_value()) return;
+  StepDown(out);
+  SetRole(Role::kCandidate, out);
+  TakeReply(store_->Start({.kind = StoreRequest::Kind::kLead}, Context(), out), out);
 }
 
 void Copy::TakeReply(std::optional<StoreReply> reply, Effects* out) {
   if (!reply.has_value()) return;
   if (out->promise.has_value()) log_.promised = std::max(log_.promised, *out->promise);
-  if (reply->request.kind == StoreRequest::Kind::kLead) return TakeLead(*reply, out);
-  TakeSet(*reply, out);
+  switch (reply->request.kind) {
+    case StoreRequest::Kind::kLead:
+      return TakeLead(*reply, out);
+    case StoreRequest::Kind::kGrow:
+    case StoreRequest::Kind::kShrink:
+      return TakeSet(*reply, out);
+    case StoreRequest::Kind::kRead:
+      return TakeRead(*reply, out);
+    case StoreRequest::Kind::kResign:
+      return;
+  }
 }
 
 void Copy::TakeLead(const StoreReply& reply, Effects* out) {
@@ -68,6 +85,7 @@ void Copy::TakeLead(const StoreReply& reply, Effects* out) {
   // More may have been promised while the store was asked.
   if (reply.outcome == Outcome::kDone && reply.record->epoch >= log_.promised) {
     if (reply.record->epoch > log_.promised) out->promise = log_.promised = reply.record->epoch;
+    lease_ = reply.lease;
     beginning_ = Begin{*reply.record, /*new_epoch=*/true};
     beginning_holders_ = reply.holders;
     beginning_report_ = reply.request.id != 0 ? reply.report : std::nullopt;
@@ -90,11 +108,6 @@ void Copy::TakeLead(const StoreReply& reply, Effects* out) {
 void Copy::TakeSet(const StoreReply& reply, Effects* out) {
   if (role_ != Role::kPrimary) return;
   const bool of_epoch = reply.record.has_value() && reply.record->epoch == view_.epoch;
-  if (reply.outcome == Outcome::kUnknown) {  // the larger set goes on counting
-    set_unknown_ = true;
-    return;
-  }
-  set_unknown_ = false;
   if (!of_epoch) {
     set_change_under_way_ = false;
     if (reply.record.has_value() && reply.record->epoch > view_.epoch) StepDown(out);
@@ -108,24 +121,25 @@ void Copy::TakeSet(const StoreReply& reply, Effects* out) {
     return;
   }
   set_change_under_way_ = false;
+  if (reply.request.kind == StoreRequest::Kind::kShrink) NoteExpelled(reply.request.member);
   view_.in_sync = reply.record->in_sync;
   if (joining_.has_value() && Has(view_.in_sync, *joining_)) joining_.reset();
   AdvanceCommit(out);
 }
 
-// What became of a change whose answer was lost.
-void Copy::ReadSet(Effects* out) {
-  set_unknown_ = false;
-  TakeReply(store_->Start({.kind = StoreRequest::Kind::kRead}, Context(), out), out);
+// The store outside still names this node: it leads, in a new epoch.
+void Copy::TakeRead(const StoreReply& reply, Effects* out) {
+  const bool idle = role_ == Role::kReplica && !leader().has_value() && alarm_.empty();
+  if (!idle || !reply.record.has_value() || !(reply.record->primary == options_.self)) return;
+  On(Stand{}, out);
 }
 
 // What a primary does about its set, now and then.
 void Copy::MindTheSet(Effects* out) {
-  if (role_ == Role::kPrimary && set_unknown_) return ReadSet(out);
   if (role_ != Role::kPrimary || set_change_under_way_ || beginning_.has_value()) return;
   if (joining_.has_value() && !Responsive(*joining_, now_)) StopJoining(out);
   if (handing_.has_value()) return;  // its log shall not grow
-  if (store_->shrinks_by_timeout()) ExpelSilent(out);
+  if (store_->outside()) ExpelSilent(out);
   if (set_change_under_way_) return;
   if (!joining_.has_value()) StartJoining();
   if (joining_.has_value() && ReadyToGrow()) {
@@ -146,7 +160,7 @@ void Copy::StartJoining() {
     if (place == options_.me || !peer.joined || !peer.connected || peer.broken) continue;
     const Member member = MemberOf(place);
     if (Has(view_.in_sync, member)) continue;
-    if (Have(member) < std::min(replicated_end_, commit_)) continue;
+    if (Have(member) < std::min(replicated_end_, commit_) || !MayReturn(member)) continue;
     joining_ = member;
     return;
   }
@@ -199,6 +213,27 @@ void Copy::StandAgain(Effects* out) {
   StepDown(out);
   SetRole(Role::kCandidate, out);
   TakeReply(store_->Start({.kind = StoreRequest::Kind::kLead}, Context(), out), out);
+}
+
+// Whether the store outside names this node nobody tells it: it may have died before it heard.
+void Copy::AskWhetherNamed(Effects* out) {
+  stand_at_ = now_ + options_.stand_after;
+  if (!log_.fit) return;
+  TakeReply(store_->Start({.kind = StoreRequest::Kind::kRead}, Context(), out), out);
+}
+
+void Copy::NoteExpelled(const Member& member) {
+  const auto before = expelled_.find(member);
+  const bool again =
+      before != expelled_.end() && now_ - before->second.at < options_.expelled_again_within;
+  const Duration wait =
+      again ? std::min(2 * before->second.wait, options_.return_after_max) : options_.return_after;
+  expelled_[member] = {now_, wait};
+}
+
+bool Copy::MayReturn(const Member& member) const {
+  const auto it = expelled_.find(member);
+  return it == expelled_.end() || now_ - it->second.at >= it->second.wait;
 }
 
 // A member without progress while a write waits for it leaves, where the store allows that.

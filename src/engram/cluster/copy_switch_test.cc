@@ -47,7 +47,7 @@ class CopySwitchTest : public testing::Test {
     options.me = me;
     options.self = me == 0 ? kFirst : kSecond;
     options.policy.local_space = local_space;
-    StaticOptions store{.nodes = options.nodes, .me = me, .self = options.self};
+    StaticOptions store{{.nodes = options.nodes, .me = me, .self = options.self}};
     copy_ =
         std::make_unique<Copy>(options, std::make_unique<StaticStore>(store), log, Prng(1), now_);
   }

@@ -54,7 +54,7 @@ class CopyTest : public testing::Test {
     options.self = me == 0 ? kSelf : kOther;
     options.batch_bytes = 1000;
     options.window_bytes = 2500;
-    StaticOptions store{.nodes = options.nodes, .me = me, .self = options.self};
+    StaticOptions store{{.nodes = options.nodes, .me = me, .self = options.self}};
     copy_ =
         std::make_unique<Copy>(options, std::make_unique<StaticStore>(store), log, Prng(1), now_);
   }
@@ -130,7 +130,7 @@ TEST(Epochs, CarryThePlaceOfTheirMaker) {
   EXPECT_EQ(FormatEpoch(MakeEpoch(3, 1)), "3.2");
   EXPECT_EQ(FormatEpoch(Epoch(5)), "5");
   EXPECT_EQ(EpochNumber(MakeEpoch(7, 2)), 7u);
-  const StaticStore store({.nodes = {"n1", "n2"}, .me = 0, .self = kSelf});
+  const StaticStore store({{.nodes = {"n1", "n2"}, .me = 0, .self = kSelf}});
   EXPECT_TRUE(store.MadeBy(MakeEpoch(9, 1), 1));
   EXPECT_FALSE(store.MadeBy(MakeEpoch(9, 1), 0));
 }

@@ -66,6 +66,20 @@ struct NodeView {
   Position end = {};
 };
 
+// Asked of the configuration store outside; the runner answers with StoreAnswered.
+struct StoreCall {
+  struct Write {
+    SpaceRecord record = {};
+    int64_t over = 0;  // revision of the record that it takes the place of
+    // The primary before: its lease of that number must be gone. Nothing: that does not matter.
+    std::optional<std::string> deposes = {};
+    int64_t deposes_lease = 0;
+    bool resigned = false;
+  };
+  uint64_t id = 0;
+  std::optional<Write> write = {};  // nothing: the record is only read
+};
+
 struct PromotionReport {
   uint64_t id = 0;
   bool done = false;            // it leads now
@@ -107,6 +121,7 @@ struct Effects {
   std::optional<Role> role = {};  // changed
   std::vector<Outgoing> send = {};
   std::vector<ShipOrder> ship = {};
+  std::vector<StoreCall> store = {};
   // True: no write is appended any more; who wants to write waits. The runner answers with Held.
   // False: they go on.
   std::optional<bool> hold = {};

@@ -9,10 +9,7 @@
 // is in that record's set and holds every commit that was answered.
 #pragma once
 
-#include <map>
-
-#include "engram/cluster/store.h"
-#include "engram/replication/mutant.h"
+#include "engram/cluster/round.h"
 
 namespace engram::cluster {
 
@@ -23,16 +20,10 @@ inline uint64_t EpochNumber(Epoch epoch) {
   return epoch.value() >> 8;
 }
 
-struct StaticOptions {
-  std::vector<std::string> nodes = {};  // configured names, by place
-  size_t me = 0;
-  Member self = {};
+struct StaticOptions : RoundOptions {
   bool start_alone = false;  // in a pair: lead though the other is silent
   Duration ask_again = std::chrono::milliseconds(500);
   Duration request_deadline = std::chrono::seconds(3);  // of an operator's request
-  // How long answers of connected nodes are waited for once those that came would do.
-  Duration gather_for = std::chrono::milliseconds(300);
-  replication::Mutant mutant = replication::Mutant::kNone;
 };
 
 class StaticStore : public Store {
@@ -48,38 +39,21 @@ class StaticStore : public Store {
                                      Effects* effects) override;
   std::optional<StoreReply> OnTick(const StoreContext& context, Effects* effects) override;
   void Drop() override { round_.reset(); }
-  bool leading_under_way() const override { return round_.has_value(); }
-  bool shrinks_by_timeout() const override;
+  bool outside() const override;
   bool MadeBy(Epoch epoch, size_t place) const override;
 
  private:
-  struct Answered {
-    Incarnation incarnation = {};
-    replication::Answer answer = {};
-  };
-  struct Round {
-    StoreRequest request = {};
-    uint64_t id = 0;
-    Epoch epoch = {};
-    Epoch promised_before = {};
-    Instant began = {}, asked = {};
-    std::map<size_t, Answered> answers = {};  // by place, the own one too
-  };
   struct Count {
     SpaceRecord newest = {};
     Members votes = {};  // voters that answered
     bool enough = false, stated = false;
-    Sequence floor = {};  // the greatest that was answered
   };
 
   std::optional<StoreReply> StartRound(const StoreRequest& request, const StoreContext& context,
                                        Effects* effects);
   StoreReply Grow(const StoreRequest& request, const StoreContext& context) const;
-  void AskAll(Round* round, const StoreContext& context, Effects* effects) const;
-  void AskOne(const Round& round, size_t peer, const StoreContext& context, Effects* effects) const;
   std::optional<StoreReply> TickLead(const StoreContext& context, Effects* effects);
   std::optional<StoreReply> TickProbe(const StoreContext& context);
-  bool AllHeard(const Round& round, const StoreContext& context) const;
   Count CountVotes(const Round& round, const StoreContext& context) const;
   bool Counts(const Round& round, const Member& voter) const;
   // The reply when what was answered suffices, or can never do; nothing when more may come.
@@ -88,15 +62,6 @@ class StaticStore : public Store {
   StoreReply Lost(const Round& round, std::string why, std::string what_helps,
                   const StoreContext& context) const;
   PromotionReport ReportOf(const Round& round, const StoreContext& context) const;
-  // Why the candidate cannot lead with what was answered; nothing when it can.
-  std::optional<std::pair<std::string, std::string>> Unfit(const Round& round, const Count& count,
-                                                           const StoreContext& context) const;
-  // Of an epoch that is handed over: whether its primary promised, with the log end of this copy.
-  enum class Handed { kYes, kNotYet, kNo };
-  Handed HandedOver(const Round& round, const StoreContext& context) const;
-  std::optional<Position> LossOf(const Round& round, const Count& count,
-                                 const StoreContext& context) const;
-  Members Got(const Round& round) const;
   bool Is(replication::Mutant mutant) const { return options_.mutant == mutant; }
 
   const StaticOptions options_;

@@ -17,7 +17,7 @@ namespace engram::cluster {
 enum class Outcome { kDone, kConflict, kUnknown };
 
 struct StoreRequest {
-  enum class Kind { kLead, kGrow, kShrink, kRead };
+  enum class Kind { kLead, kGrow, kShrink, kResign, kRead };
   Kind kind = Kind::kRead;
   Member member = {};  // kGrow, kShrink
   // ---- kLead ----
@@ -31,10 +31,31 @@ struct StoreRequest {
   Duration within = {};  // … in this time
 };
 
+// What a store outside has of one space.
+struct StoredSpace {
+  bool there = false;  // a record of this space, and not of one that was deleted
+  SpaceRecord record = {};
+  int64_t lease = 0;      // of its primary, when it became that
+  bool resigned = false;  // … and gave it up
+  int64_t revision = 0;
+};
+// What became of a StoreCall. Read at the moment at which it was carried out.
+struct StoreAnswered {
+  struct Lease {
+    Incarnation incarnation = {};
+    int64_t number = 0;  // 0: that node has none
+  };
+  uint64_t id = 0;
+  Outcome outcome = Outcome::kUnknown;  // kUnknown: nothing below is known
+  StoredSpace space = {};
+  std::vector<Lease> leases = {};  // by place
+};
+
 struct StoreReply {
   StoreRequest request = {};
   Outcome outcome = Outcome::kUnknown;
   std::optional<SpaceRecord> record = {};  // kDone; kConflict and kRead: as it is
+  int64_t lease = 0;                       // kLead, of a store outside: under which it was won
   // The record is to be appended to the log (kLead: always). Each of `holders` must hold it
   // durably, by majority, before it counts.
   bool append = false;
@@ -68,12 +89,15 @@ class Store {
                                              const StoreContext& context, Effects* effects) = 0;
   virtual std::optional<StoreReply> OnPeerUp(size_t peer, const StoreContext& context,
                                              Effects* effects) = 0;
+  // Of a store outside.
+  virtual std::optional<StoreReply> OnStore(const StoreAnswered&, const StoreContext&, Effects*) {
+    return std::nullopt;
+  }
   virtual std::optional<StoreReply> OnTick(const StoreContext& context, Effects* effects) = 0;
   // The copy follows somebody, or promised a higher epoch: what is under way ends.
   virtual void Drop() = 0;
-  virtual bool leading_under_way() const = 0;
-  // False: the record may be made by this node alone, and the set never shrinks by itself.
-  virtual bool shrinks_by_timeout() const = 0;
+  // The record is kept outside of the log, and the set may shrink by itself.
+  virtual bool outside() const = 0;
   // Whether `epoch` can have been made by the node at `place`.
   virtual bool MadeBy(Epoch epoch, size_t place) const = 0;
 };

@@ -92,6 +92,7 @@ class World {
   virtual void OnReport(size_t, const PromotionReport&) {}
   virtual void OnSwitched(size_t, const SwitchReport&) {}
   virtual void OnAppended(size_t) {}
+  virtual void OnStoreCall(size_t, const StoreCall&) {}
 
   // ---- what happens ----
   void Step(size_t n, What what);

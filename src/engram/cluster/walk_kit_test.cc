@@ -282,6 +282,7 @@ void World::Carry(size_t n, Effects effects) {
     if (node.sees[out.peer] != 0) bag_.push_back({n, out.peer, std::move(out.message)});
   }
   for (const ShipOrder& order : effects.ship) DoShip(n, order);
+  for (const StoreCall& call : effects.store) OnStoreCall(n, call);
   if (effects.hold.has_value()) {
     node.held = *effects.hold;
     const LogMoved log = Moved(n);

@@ -24,22 +24,13 @@ struct LocalWalkOptions : WorldOptions {
 
 enum class Token { kShown, kWait, kLost };
 
-class LocalWalk : public World {
+class LocalWalk : public OuterWorld {
  public:
   LocalWalk(LocalWalkOptions options, uint64_t seed)
-      : World(Shaped(options, seed), seed),
-        walk_(options),
-        outside_(seed % 2 == 1),
-        config_(std::make_shared<Config>()),
-        stores_(3) {}
+      : OuterWorld(Shaped(options, seed), seed), walk_(options), outside_(seed % 2 == 1) {}
 
   void Run() {
-    SpaceRecord first;
-    first.epoch = Epoch(257);
-    first.primary = MemberOf(0);
-    first.in_sync = {MemberOf(0)};
-    config_->Set(first);
-    Create(0);
+    outside_ ? CreateOutside(0) : Create(0);
     if (!prng_.OneIn(5)) CalmStore(12);
     for (size_t i = 0; i < walk_.steps && violation().empty(); ++i) {
       Act();
@@ -57,20 +48,13 @@ class LocalWalk : public World {
   }
 
   std::unique_ptr<Store> MakeStore(size_t n) override {
-    const std::vector<std::string> nodes{"n1", "n2", "n3"};
-    if (!outside_) {
-      StaticOptions options{.nodes = nodes, .me = n, .self = MemberOf(n)};
-      options.mutant = options_.mutant;
-      return std::make_unique<StaticStore>(options);
-    }
-    auto store = std::make_unique<RemoteStore>(config_, nodes, MemberOf(n), options_.mutant);
-    stores_[n] = store.get();
-    return store;
+    if (outside_) return MakeOuterStore(n);
+    StaticOptions options{{.nodes = {"n1", "n2", "n3"}, .me = n, .self = MemberOf(n)}};
+    options.mutant = options_.mutant;
+    return std::make_unique<StaticStore>(options);
   }
 
   void Act();
-  void Serve(size_t n, bool may_lose);
-  void CalmStore(size_t rounds);
   void Read(size_t n);
   Token Ask(size_t n, Position token) const;
   void AskAny(size_t n);
@@ -86,8 +70,6 @@ class LocalWalk : public World {
 
   const LocalWalkOptions walk_;
   const bool outside_;
-  const std::shared_ptr<Config> config_;
-  std::vector<RemoteStore*> stores_;
   std::set<Position> answered_, replicated_, shown_, lost_;
 };
 
@@ -113,14 +95,19 @@ void LocalWalk::Act() {
     }
     return;
   }
-  if (act < 74) return Serve(n, true);
-  if (act < 80) return Restart(n);
+  if (act < 73) return ServeAny();
+  if (act < 75) return outside_ ? MoveLease(n) : void();
+  if (act < 80) {
+    Restart(n);
+    return outside_ ? Renew(n) : void();
+  }
   if (act < 83) return Crash(n);
   if (act < 84) {
     node.fuse = static_cast<int>(prng_.Below(6));
     return;
   }
-  if (act < 88) return prng_.OneIn(2) ? Stand(n, {.id = ++requests_}) : void();
+  if (act < 88)
+    return prng_.OneIn(2) ? (outside_ ? Promote(n) : Stand(n, {.id = ++requests_})) : void();
   if (act < 89) return CutRandomly();
   if (act < 92) {
     for (auto& row : cut_) row.assign(count(), false);
@@ -128,18 +115,6 @@ void LocalWalk::Act() {
   }
   if (act < 96) return Read(n);
   AskAny(n);
-}
-
-void LocalWalk::Serve(size_t n, bool may_lose) {
-  if (!outside_ || nodes_[n].copy == nullptr || !stores_[n]->waits()) return;
-  Step(n, StoreAnswered{stores_[n]->Serve(may_lose && prng_.OneIn(3))});
-}
-
-void LocalWalk::CalmStore(size_t rounds) {
-  for (size_t i = 0; i < rounds && violation().empty(); ++i) {
-    Calm(1);
-    for (size_t n = 0; n < count(); ++n) Serve(n, false);
-  }
 }
 
 void LocalWalk::Read(size_t n) {
@@ -210,7 +185,7 @@ bool LocalWalk::Whole(size_t n) const {
   for (size_t i = 0; i < count(); ++i) {
     if (!Has(nodes_[n].copy->current().in_sync, MemberOf(i))) return false;
   }
-  return !outside_ || config_->record.epoch == nodes_[n].copy->epoch();
+  return !outside_ || config_.space.record.epoch == nodes_[n].copy->epoch();
 }
 
 void LocalWalk::Heal() {
@@ -220,6 +195,7 @@ void LocalWalk::Heal() {
     nodes_[n].fuse = -1;
     Restart(n);
   }
+  if (outside_) RenewAll();
   const auto whole = [&]() -> std::optional<size_t> {
     for (size_t n = 0; n < count(); ++n) {
       if (Whole(n)) return n;

@@ -1,145 +1,115 @@
-// A configuration store outside of the cluster, for walks: one record, changed by compare-and-set.
-// A request waits until it is served; its answer may be lost, and the change done all the same.
+// A configuration store outside of the cluster, for walks: one record, and a lease for each node;
+// and a world with one. A call waits until it is served; it may come late, or its answer be lost.
 // For tests; one thread.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <optional>
+#include <string>
 #include <vector>
 
-#include "engram/cluster/store.h"
-#include "engram/replication/mutant.h"
+#include "engram/cluster/outer_store.h"
+#include "engram/cluster/walk_kit.h"
 
 namespace engram::cluster::walk {
 
-// What the store keeps.
 struct Config {
-  SpaceRecord record;
-  uint64_t revision = 0;
-  std::map<Epoch, std::string> makers;  // whose each epoch is
+  StoredSpace space;
+  std::vector<StoreAnswered::Lease> leases;  // by place
+  int64_t numbers = 0;                       // of leases and of revisions
 
-  void Set(SpaceRecord next) {
-    makers[next.epoch] = next.primary.node;
-    record = std::move(next);
-    ++revision;
+  // Carries out what the node at `by` asks, or asked under that lease.
+  StoreAnswered Serve(const StoreCall& call, size_t by, int64_t lease,
+                      const std::vector<std::string>& nodes) {
+    StoreAnswered answered{.id = call.id};
+    if (lease == 0 || leases[by].number != lease) return answered;  // it asks again
+    answered.outcome = Outcome::kDone;
+    if (call.write.has_value()) {
+      answered.outcome = Fits(*call.write, nodes) ? Outcome::kDone : Outcome::kConflict;
+      if (answered.outcome == Outcome::kDone) Write(*call.write, by, nodes);
+    }
+    answered.space = space;
+    answered.leases = leases;
+    return answered;
+  }
+
+  void Renew(size_t n, Incarnation incarnation) { leases[n] = {incarnation, ++numbers}; }
+
+ private:
+  bool Fits(const StoreCall::Write& write, const std::vector<std::string>& nodes) const {
+    if (write.over != space.revision) return false;
+    for (size_t place = 0; place < nodes.size(); ++place) {
+      if (write.deposes == nodes[place] && leases[place].number == write.deposes_lease) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void Write(const StoreCall::Write& write, size_t by, const std::vector<std::string>& nodes) {
+    if (write.record.primary.node == nodes[by]) space.lease = leases[by].number;
+    space.there = true;
+    space.record = write.record;
+    space.resigned = write.resigned;
+    space.revision = ++numbers;
   }
 };
 
-// A node's way to it.
-class RemoteStore : public Store {
- public:
-  RemoteStore(std::shared_ptr<Config> config, std::vector<std::string> nodes, Member self,
-              replication::Mutant mutant)
-      : config_(std::move(config)),
-        nodes_(std::move(nodes)),
-        self_(std::move(self)),
-        mutant_(mutant) {}
-
-  std::optional<StoreReply> Start(const StoreRequest& request, const StoreContext& context,
-                                  Effects*) override {
-    Waiting waiting{request, {}, {}, context.local_space, revision_};
-    const LogState& log = *context.log;
-    const record::History history = HistoryOf(log);
-    waiting.loss = Position{record::EpochAt(history, context.floor), context.floor};
-    for (const record::EpochBegin& begin : history) waiting.epochs.push_back(begin.epoch);
-    waiting_ = std::move(waiting);
-    return std::nullopt;
-  }
-  std::optional<StoreReply> OnAnswer(size_t, const replication::Stamp&, const replication::Answer&,
-                                     const StoreContext&, Effects*) override {
-    return std::nullopt;
-  }
-  std::optional<StoreReply> OnPeerUp(size_t, const StoreContext&, Effects*) override {
-    return std::nullopt;
-  }
-  std::optional<StoreReply> OnTick(const StoreContext&, Effects*) override { return std::nullopt; }
-  void Drop() override { waiting_.reset(); }
-  bool leading_under_way() const override { return waiting_.has_value(); }
-  bool shrinks_by_timeout() const override { return true; }
-  bool MadeBy(Epoch epoch, size_t place) const override {
-    const auto it = config_->makers.find(epoch);
-    return it != config_->makers.end() && it->second == nodes_[place];
+class OuterWorld : public World {
+ protected:
+  OuterWorld(WorldOptions options, uint64_t seed) : World(options, seed) {
+    for (size_t n = 0; n < count(); ++n) names_.push_back("n" + std::to_string(n + 1));
+    config_.leases.resize(count());
   }
 
-  bool waits() const { return waiting_.has_value(); }
-  const StoreRequest& request() const { return waiting_->request; }
-  // What waits is done, or not; `lost`: nobody hears of it.
-  StoreReply Serve(bool lost) {
-    const Waiting waiting = std::move(*waiting_);
-    waiting_.reset();
-    StoreReply reply{.request = waiting.request, .outcome = Outcome::kConflict};
-    switch (waiting.request.kind) {
-      case StoreRequest::Kind::kLead:
-        Lead(waiting, &reply);
-        break;
-      case StoreRequest::Kind::kGrow:
-      case StoreRequest::Kind::kShrink:
-        Change(waiting, &reply);
-        break;
-      case StoreRequest::Kind::kRead:
-        reply.outcome = Outcome::kDone;
-        break;
-    }
-    reply.record = config_->record;
-    if (lost) return {.request = waiting.request, .outcome = Outcome::kUnknown};
-    revision_ = config_->revision;
-    return reply;
+  // A space whose record the store has: led by n, which is its set.
+  void CreateOutside(size_t n) {
+    for (size_t node = 0; node < count(); ++node) config_.Renew(node, nodes_[node].disk.node);
+    config_.space.there = true;
+    config_.space.record.epoch = Epoch(257 + n);
+    config_.space.record.primary = MemberOf(n);
+    config_.space.record.in_sync = {MemberOf(n)};
+    config_.space.lease = config_.leases[n].number;
+    config_.space.revision = ++config_.numbers;
+    Create(n);
   }
+  std::unique_ptr<Store> MakeOuterStore(size_t n) {
+    OuterOptions options;
+    options.nodes = names_;
+    options.me = n;
+    options.self = MemberOf(n);
+    options.mutant = options_.mutant;
+    options.gather_for = Duration(0);  // whoever has answered by then
+    options.ask_again = std::chrono::milliseconds(100);
+    return std::make_unique<OuterStore>(std::move(options));
+  }
+  void OnStoreCall(size_t n, const StoreCall& call) override {
+    asked_.push_back({n, nodes_[n].process, config_.leases[n].number, call});
+  }
+  bool asked() const { return !asked_.empty(); }
+  void ServeAny() {
+    if (asked()) Serve(prng_.Below(asked_.size()), true);
+  }
+  void Serve(size_t which, bool may_lose);
+  // A while in which everything works, the store too.
+  void CalmStore(size_t rounds);
+  // A lease runs out, while its node may believe in it; or that is noticed, and there is another.
+  void MoveLease(size_t n);
+  void Renew(size_t n);
+  // An operator's word, most often when the lease of the primary is gone.
+  void Promote(size_t n);
+  void RenewAll();
+
+  Config config_;
 
  private:
-  struct Waiting {
-    StoreRequest request;
-    std::optional<Position> loss;
-    std::vector<Epoch> epochs;  // of the candidate's log
-    bool local_space;
-    uint64_t revision;
+  struct Asked {
+    size_t node;
+    uint64_t process;  // 0: nobody waits for the answer
+    int64_t lease;     // that it had then
+    StoreCall call;
   };
-
-  bool Is(replication::Mutant mutant) const { return mutant_ == mutant; }
-
-  void Lead(const Waiting& waiting, StoreReply* reply) {
-    const SpaceRecord& before = config_->record;
-    const bool member = Is(replication::Mutant::kIgnoreIncarnations)
-                            ? HasNode(before.in_sync, self_.node)
-                            : Has(before.in_sync, self_);
-    if (!member) return;
-    const bool itself = before.primary == self_;
-    const bool has_epoch = std::find(waiting.epochs.begin(), waiting.epochs.end(), before.epoch) !=
-                           waiting.epochs.end();
-    SpaceRecord next;
-    next.epoch = before.epoch.next();
-    next.primary = self_;
-    next.in_sync = before.in_sync;
-    if (waiting.local_space && !itself) Remove(&next.in_sync, before.primary);
-    Add(&next.in_sync, self_);
-    const bool states = !itself || (!has_epoch && !Is(replication::Mutant::kRestartStatesNoLoss));
-    if (waiting.local_space && states && !Is(replication::Mutant::kNoStatedLoss)) {
-      next.loss_after = waiting.loss;
-    }
-    config_->Set(std::move(next));
-    reply->outcome = Outcome::kDone;
-    reply->append = true;
-  }
-
-  void Change(const Waiting& waiting, StoreReply* reply) {
-    if (waiting.revision != config_->revision) return;
-    SpaceRecord next = config_->record;
-    if (waiting.request.kind == StoreRequest::Kind::kGrow) {
-      Add(&next.in_sync, waiting.request.member);
-    } else {
-      Remove(&next.in_sync, waiting.request.member);
-    }
-    config_->Set(std::move(next));
-    reply->outcome = Outcome::kDone;
-  }
-
-  const std::shared_ptr<Config> config_;
-  const std::vector<std::string> nodes_;
-  const Member self_;
-  const replication::Mutant mutant_;
-  std::optional<Waiting> waiting_;
-  uint64_t revision_ = 0;  // of the record as it was last read
+  std::vector<std::string> names_;
+  std::vector<Asked> asked_;
 };
 
 }  // namespace engram::cluster::walk

@@ -18,6 +18,7 @@ enum class Mutant {
   kOldAcksCount,          // acknowledgements of an earlier epoch count
   kOldOpensCount,         // an Open that a later one overtook, or that is doubled, is acted on
   kAckBeforeSync,         // acknowledged when appended
+  kSettleByReading,       // a change whose answer was lost is what the store says now
   kCommitCountsUnsynced,  // the primary counts what it has not synced
   // the static store
   kRecordOnPrimaryOnly,    // an epoch commits before most voters hold its record
@@ -58,6 +59,9 @@ enum class Mutant {
   kHandOverBeforeAll,       // an epoch is handed over before the other node has all of its log
   kHandOverWithoutPromise,  // … and taken without the promise of the old primary
   kHandOverKeepsWriting,    // … and written to meanwhile
+  // leases
+  kServePastLease,   // reads of the primary, and `local` answers, when the lease has run out
+  kLeaseFromAnswer,  // a lease is counted from its answer, not from when it was asked for
   // what runs the protocol
   kReplyBeforeCommit,   // the space is told that all of its log is replicated
   kKeepIndex,           // a rewind below what was shown leaves the indexes as they are
