@@ -120,9 +120,11 @@ def main():
         print(f"-- {time.monotonic() - began:.1f} s", flush=True)
         new_replica(pair, options.entries)
         print(f"-- {time.monotonic() - began:.1f} s", flush=True)
+        compared = ("default", *names[::25])
+        pair.wait_equal(*compared, seconds=CATCH_UP_SECONDS)
         codes, _ = pair.stop_both()
         check(codes == {0}, "both end in order")
-        for name in ("default", *names[::25]):
+        for name in compared:
             one, two = pair.digests(name)
             check(one == two and one, f"equal logs of {name}", one + two)
     finish()

@@ -45,7 +45,8 @@ env::Duration ServiceImpl::WaitOf(const CallContext& context, const v1::ReadOpti
                                    wait);
 }
 
-// `primary` rests on no lease here: it asks every member, as `confirmed` does.
+// `primary` goes by the lease of the primary where there is one; else it asks every member, as
+// `confirmed` does.
 Result<std::unique_ptr<space::View>> ServiceImpl::NewView(space::Space& space,
                                                           const CallContext& context,
                                                           const v1::ReadOptions& read) {
@@ -55,7 +56,7 @@ Result<std::unique_ptr<space::View>> ServiceImpl::NewView(space::Space& space,
       return space.NewViewAtLeast(read.at_least_token(), WaitOf(context, read));
     case v1::ReadOptions::kPrimary:
       if (!read.primary()) break;
-      return space.NewViewConfirmed(WaitOf(context, read));
+      return space.NewViewPrimary(WaitOf(context, read));
     case v1::ReadOptions::kConfirmed:
       if (!read.confirmed()) break;
       return space.NewViewConfirmed(WaitOf(context, read));

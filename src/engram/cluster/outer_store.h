@@ -15,7 +15,7 @@
 
 namespace engram::cluster {
 
-struct OuterOptions : RoundOptions {
+struct OuterStoreOptions : RoundOptions {
   Duration ask_again = std::chrono::milliseconds(500);
   // Of an operator's request: longer than a lease, which may have to run out first.
   Duration request_deadline = std::chrono::seconds(4);
@@ -23,7 +23,7 @@ struct OuterOptions : RoundOptions {
 
 class OuterStore : public Store {
  public:
-  explicit OuterStore(OuterOptions options) : options_(std::move(options)) {}
+  explicit OuterStore(OuterStoreOptions options) : options_(std::move(options)) {}
 
   std::optional<StoreReply> Start(const StoreRequest& request, const StoreContext& context,
                                   Effects* effects) override;
@@ -79,7 +79,7 @@ class OuterStore : public Store {
   PromotionReport ReportOf(const Round& round, const Work& work, const StoreContext& context) const;
   bool Is(replication::Mutant mutant) const { return options_.mutant == mutant; }
 
-  const OuterOptions options_;
+  const OuterStoreOptions options_;
   std::optional<Round> round_;  // to lead
   std::optional<Work> work_;    // to lead, to change the set, to resign, or to read
   std::optional<Round> probe_;  // a dry run, beside it

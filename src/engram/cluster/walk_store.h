@@ -73,7 +73,7 @@ class OuterWorld : public World {
     Create(n);
   }
   std::unique_ptr<Store> MakeOuterStore(size_t n) {
-    OuterOptions options;
+    OuterStoreOptions options;
     options.nodes = names_;
     options.me = n;
     options.self = MemberOf(n);

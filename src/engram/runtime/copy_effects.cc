@@ -65,7 +65,11 @@ void CopyRunner::Carry(cluster::Effects effects) {
   const std::shared_ptr<space::Space> space = Space();
   if (space == nullptr) return DoReports(&effects);
   FollowIfLed(space);
-  if (!Prepare(effects, space)) return DoReports(&effects);
+  if (!Prepare(effects, space)) {
+    for (const cluster::StoreCall& call : effects.store)
+      Step(cluster::StoreAnswered{.id = call.id});
+    return DoReports(&effects);
+  }
   if (effects.role.has_value()) DoRole(*effects.role, space);
   if (effects.append.has_value()) DoAppend(*effects.append, space);
   if (effects.compare.has_value()) DoCompare(*effects.compare, space);
@@ -80,7 +84,19 @@ void CopyRunner::Carry(cluster::Effects effects) {
   DoSend(&effects.send);
   for (const cluster::ShipOrder& order : effects.ship) DoShip(order, space);
   if (effects.hold.has_value()) DoHold(*effects.hold, space);
+  DoStore(effects.store);
   DoReports(&effects);
+}
+
+void CopyRunner::DoStore(const std::vector<cluster::StoreCall>& calls) {
+  for (const cluster::StoreCall& call : calls) {
+    context_.outer->Carry(
+        name_, incarnation(), call, [weak = weak_from_this()](cluster::StoreAnswered answered) {
+          const auto self = weak.lock();
+          if (self == nullptr) return;
+          self->Run([self, answered = std::move(answered)] { self->Step(answered); });
+        });
+  }
 }
 
 // What must be durable before anything is said. False: it failed, and nothing else is done.

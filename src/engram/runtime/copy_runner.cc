@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engram/base/probe.h"
+#include "engram/cluster/outer_store.h"
 #include "engram/cluster/static_store.h"
 #include "engram/model/time.h"
 
@@ -30,14 +31,24 @@ cluster::CopyOptions CopyOptionsOf(const RunnerContext& context) {
   return out;
 }
 
-std::unique_ptr<cluster::Store> StoreOf(const RunnerContext& context) {
-  cluster::StaticOptions options;
+cluster::RoundOptions RoundOptionsOf(const RunnerContext& context) {
+  cluster::RoundOptions options;
   for (const NodeAddress& node : context.options->nodes) options.nodes.push_back(node.name);
   options.me = context.options->me;
   options.self = context.self;
-  options.start_alone = context.options->start_alone;
   options.mutant = context.options->mutant;
-  return std::make_unique<cluster::StaticStore>(std::move(options));
+  return options;
+}
+
+std::unique_ptr<cluster::Store> StoreOf(const RunnerContext& context) {
+  if (context.outer == nullptr) {
+    return std::make_unique<cluster::StaticStore>(
+        cluster::StaticOptions{RoundOptionsOf(context), context.options->start_alone});
+  }
+  cluster::OuterStoreOptions options{RoundOptionsOf(context)};
+  options.request_deadline =
+      std::max(options.request_deadline, context.options->lease_ttl + std::chrono::seconds(1));
+  return std::make_unique<cluster::OuterStore>(std::move(options));
 }
 
 }  // namespace
@@ -112,8 +123,8 @@ void CopyRunner::Attach(wal::Log& log) {
   without_primary_since_ = now;
 }
 
-void CopyRunner::Bind(const std::shared_ptr<space::Space>& space, bool created) {
-  Run([this, weak = std::weak_ptr(space), created] {
+void CopyRunner::Bind(const std::shared_ptr<space::Space>& space, bool created, int64_t lease) {
+  Run([this, weak = std::weak_ptr(space), created, lease] {
     const std::shared_ptr<space::Space> space = weak.lock();
     if (space == nullptr) return;
     {
@@ -141,7 +152,7 @@ void CopyRunner::Bind(const std::shared_ptr<space::Space>& space, bool created) 
       if (copy_->newest() != nullptr) newest = *copy_->newest();
     }
     if (!newest.has_value()) return;
-    if (created) return Step(cluster::Created{*newest});
+    if (created) return Step(cluster::Created{*newest, lease});
     if (newest->primary == context_.self) Step(cluster::Stand{});
   });
 }
@@ -370,6 +381,49 @@ Status CopyRunner::WithAdvice(Status status) const {
       .With("space", name_);
 }
 
+void CopyRunner::OnLeaseChanged() {
+  Run([this] {
+    int64_t led = 0;
+    {
+      MutexLock lock(mutex_);
+      if (copy_ != nullptr && copy_->role() == Role::kPrimary) led = copy_->lease();
+    }
+    if (led != 0 && led != context_.outer->lease().number()) Step(cluster::LeaseChanged{});
+  });
+}
+
+bool CopyRunner::HoldsLease() {
+  if (context_.outer == nullptr) return false;
+  const LeaseKeeper& lease = context_.outer->lease();
+  MutexLock lock(mutex_);
+  if (copy_ == nullptr || !copy_->serving() || copy_->lease() != lease.number()) return false;
+  return lease.Holds() || Is(replication::Mutant::kServePastLease);
+}
+
+bool CopyRunner::LeaseRanOut() {
+  if (context_.outer == nullptr || Is(replication::Mutant::kServePastLease)) return false;
+  return !context_.outer->lease().Holds();
+}
+
+// What may be taken when this node's lease has run out: nothing that one copy acknowledges alone,
+// and for a while what every member acknowledges.
+Status CopyRunner::UnderLease(v1::Durability level) const {
+  if (context_.outer == nullptr || Is(replication::Mutant::kServePastLease)) return OkStatus();
+  const LeaseKeeper& lease = context_.outer->lease();
+  if (lease.Holds()) return OkStatus();
+  const Duration past = context_.clock->Now() - lease.deadline();
+  if (level == v1::DURABILITY_REPLICATED && past < context_.options->lease_grace) return OkStatus();
+  const std::string trouble = lease.trouble();
+  return Status(Reason::NO_PRIMARY,
+                "The lease of this node in the configuration store has run out" +
+                    (trouble.empty() ? "." : ": " + trouble + "."))
+      .Expected("a lease: without one another node may lead '" + name_ + "' by now")
+      .Suggest("see whether " + context_.outer->Describe() + " is reached from this node")
+      .Example("engram cluster explain")
+      .With("space", name_)
+      .With("retry_after_ms", uint64_t{200});
+}
+
 Result<v1::Durability> CopyRunner::Admit(v1::Durability level) {
   const Instant now = context_.clock->Now();
   Status status, local;
@@ -388,8 +442,11 @@ Result<v1::Durability> CopyRunner::Admit(v1::Durability level) {
     if (local.ok()) status = copy_->Admit(/*replicated=*/true, now);
   }
   if (local.ok()) {
+    if (level == v1::DURABILITY_AUTO && !status.ok()) level = v1::DURABILITY_LOCAL;
+    // Without a lease the best that can be had is what every member acknowledges.
+    if (level == v1::DURABILITY_AUTO && LeaseRanOut()) level = v1::DURABILITY_REPLICATED;
+    RETURN_IF_ERROR(UnderLease(level));
     if (level == v1::DURABILITY_LOCAL || status.ok()) return level;
-    if (level == v1::DURABILITY_AUTO) return v1::DURABILITY_LOCAL;
     return WithAdvice(std::move(status));
   }
   if (local.reason() == Reason::NOT_PRIMARY) return Addressed(local);

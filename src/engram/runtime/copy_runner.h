@@ -26,6 +26,7 @@
 #include "engram/env/executor.h"
 #include "engram/replication/lag.h"
 #include "engram/runtime/bulk_turns.h"
+#include "engram/runtime/outer_configuration.h"
 #include "engram/runtime/replication.h"
 #include "engram/runtime/strand.h"
 #include "engram/runtime/transport.h"
@@ -41,6 +42,7 @@ struct RunnerContext {
   env::Executor* executor = nullptr;  // opens spaces, reads old log, runs strands
   BulkTurns* bulk = nullptr;
   Transport* transport = nullptr;
+  OuterConfiguration* outer = nullptr;  // null: the static store
   space::Registry* registry = nullptr;
   // By place: when anything was heard of that node (Instant::ns).
   const std::vector<std::atomic<int64_t>>* contacts = nullptr;
@@ -72,7 +74,8 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   // The log was opened; the space follows. Called by the space that is being opened.
   void Attach(wal::Log& log) EXCLUDES(mutex_);
   // The space is open (again): goes on from here. `created`: it was made by this node just now.
-  void Bind(const std::shared_ptr<space::Space>& space, bool created);
+  // … under that lease, where the store is outside.
+  void Bind(const std::shared_ptr<space::Space>& space, bool created, int64_t lease = 0);
   bool bound() const EXCLUDES(mutex_);
   bool empty() const EXCLUDES(mutex_);  // its log is whole, and has no entry
 
@@ -82,6 +85,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void OnMessage(size_t peer, Lane lane, replication::Message message);
   void OnWritable(size_t peer);
   void OnFailed(const Status& why);
+  void OnLeaseChanged();
   void Tick();
   // Something is under way that needs ticks; else one now and then is enough.
   bool busy() const { return busy_; }
@@ -101,6 +105,8 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void OnVisible(Sequence visible) override;
   space::CopyState State() override;
   Status Confirm(Duration wait) override;
+  bool HoldsLease() override;
+  bool LeaseRanOut() override;
   Duration auto_wait() const override { return context_.options->shrink_after; }
   Duration commit_timeout() const override { return context_.options->commit_timeout; }
 
@@ -141,6 +147,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void NotePolicy(const std::shared_ptr<space::Space>& space);
   void LogMovedNow();
   Status Addressed(Status status) const;
+  Status UnderLease(v1::Durability level) const;
   bool Is(replication::Mutant mutant) const { return context_.options->mutant == mutant; }
   Status WithAdvice(Status status) const;
   std::string SilentNodes() const;
@@ -161,6 +168,7 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   void FollowIfLed(const std::shared_ptr<space::Space>& space);
   void DoHold(bool held, const std::shared_ptr<space::Space>& space);
   void DoReports(cluster::Effects* effects);
+  void DoStore(const std::vector<cluster::StoreCall>& calls);
   void DoSwitched(const cluster::SwitchReport& report);
   void Fail(const Status& why);
   void AnswerOvertaken();

@@ -175,6 +175,7 @@ Status Node::MakeReplication() {
   context.node_name = options_.name;
   context.space_defaults = model::WithDefaults(options_.space_defaults);
   context.mending = mending_.get();
+  context.may_wait = options_.make_executor == nullptr;
   context.report = [this](const std::string& space, std::string_view event,
                           std::string_view detail) { observer_->OnEvent(space, event, detail); };
   ASSIGN_OR_RETURN(replication_, ReplicationImpl::Make(*options_.replication, std::move(context)));

@@ -34,15 +34,44 @@ Result<std::unique_ptr<ReplicationImpl>> ReplicationImpl::Make(ReplicationOption
       new ReplicationImpl(std::move(options), std::move(context)));
   impl->bulk_ = std::make_shared<BulkTurns>(*impl->context_.executor, *impl->context_.clock,
                                             impl->options_.catch_up_rate);
+  if (impl->options_.make_store) {
+    ASSIGN_OR_RETURN(impl->outer_, impl->MakeOuter());
+  }
   ASSIGN_OR_RETURN(impl->transport_, impl->options_.make_transport(
                                          impl->self_.id, impl->self_.incarnation, impl.get()));
   return impl;
+}
+
+Result<std::unique_ptr<OuterConfiguration>> ReplicationImpl::MakeOuter() {
+  ASSIGN_OR_RETURN(std::unique_ptr<ConfigStore> store, options_.make_store());
+  OuterOptions outer;
+  outer.prefix = options_.store_prefix;
+  for (const NodeAddress& node : options_.nodes) outer.nodes.push_back(node.name);
+  outer.me = options_.me;
+  outer.self = self_;
+  outer.replication = options_.nodes[options_.me].replication;
+  outer.lease_ttl = options_.lease_ttl;
+  outer.lease_margin = options_.lease_margin;
+  outer.may_wait = context_.may_wait;
+  outer.mutant = options_.mutant;
+  return std::make_unique<OuterConfiguration>(std::move(store), *context_.clock, *context_.executor,
+                                              std::move(outer), [this] {
+                                                for (const auto& runner : Runners())
+                                                  runner->OnLeaseChanged();
+                                              });
+}
+
+std::optional<StoreState> ReplicationImpl::Store() const {
+  if (outer_ == nullptr) return std::nullopt;
+  const LeaseKeeper& lease = outer_->lease();
+  return StoreState{outer_->Describe(), lease.left(), lease.losses(), lease.trouble()};
 }
 
 Status ReplicationImpl::Start(space::Registry& registry) {
   registry_ = &registry;
   started_ = true;
   RETURN_IF_ERROR(transport_->Start(*this));
+  if (outer_ != nullptr) outer_->Start();
   for (const auto& runner : Runners()) BindSoon(runner->name());
   ScheduleTick();
   return OkStatus();
@@ -51,6 +80,7 @@ Status ReplicationImpl::Start(space::Registry& registry) {
 void ReplicationImpl::Stop() {
   if (stopped_.exchange(true)) return;
   if (started_) transport_->Stop();
+  if (outer_ != nullptr) outer_->Stop();
 }
 
 RunnerContext ReplicationImpl::ContextOfRunners() {
@@ -61,6 +91,7 @@ RunnerContext ReplicationImpl::ContextOfRunners() {
   context.executor = context_.executor;
   context.bulk = bulk_.get();
   context.transport = transport_.get();
+  context.outer = outer_.get();
   context.registry = registry_;
   context.contacts = &contacts_;
   context.self = self_;
@@ -171,6 +202,7 @@ void ReplicationImpl::TickAll() {
   {
     MutexLock lock(mutex_);
     for (const auto& [id, census] : censuses_) {
+      if (outer_ != nullptr) continue;  // the store answers, or says that it cannot
       if (context_.clock->Now() - census->began >= kCensusFor) late.push_back(id);
     }
   }
@@ -192,7 +224,12 @@ void ReplicationImpl::EnsureDefault() {
 
 std::string ReplicationImpl::WaitingFor() {
   if (registry_ == nullptr || HasEntries("default")) return "";
-  if (options_.nodes[options_.me].name != options_.first_primary) return options_.first_primary;
+  const bool mine = options_.nodes[options_.me].name == options_.first_primary;
+  if (outer_ != nullptr) {
+    if (!mine && !options_.first_primary.empty()) return options_.first_primary;
+    return outer_->lease().number() != 0 ? "" : "a lease in the configuration store";
+  }
+  if (!mine) return options_.first_primary;
   std::string silent;
   for (size_t peer = 0; peer < options_.nodes.size(); ++peer) {
     if (peer == options_.me || transport_->peer(peer).connected) continue;

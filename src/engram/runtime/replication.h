@@ -18,6 +18,7 @@
 #include "engram/replication/lag.h"
 #include "engram/replication/member.h"
 #include "engram/replication/mutant.h"
+#include "engram/runtime/config_store.h"
 #include "engram/runtime/replication_calls.h"
 #include "engram/runtime/transport.h"
 #include "engram/space/space.h"
@@ -31,7 +32,7 @@ namespace engram::runtime {
 struct ReplicationOptions {
   std::vector<NodeAddress> nodes;  // the configured list; epochs carry a node's place in it
   size_t me = 0;
-  std::string first_primary;  // who makes `default`
+  std::string first_primary;  // who makes `default`; with a store outside "": whoever is first
   bool start_alone = false;
   uint64_t batch_entries = 100;
   uint64_t batch_bytes = 1u << 20;
@@ -44,6 +45,14 @@ struct ReplicationOptions {
   Duration lag_alert = std::chrono::seconds(1);
   Duration lag_degraded = std::chrono::seconds(5);
   int failures_max = 3;  // failed connections in a row: status failed
+  // With a store outside of the cluster: made by the composition root (etcd) or by a simulation.
+  // Unset: the static store.
+  std::function<Result<std::unique_ptr<ConfigStore>>()> make_store;
+  std::string store_prefix;  // of its keys
+  Duration lease_ttl = std::chrono::seconds(2);
+  Duration lease_margin = std::chrono::milliseconds(200);  // at least; or a tenth of the ttl
+  // `replicated` writes go on for so long without a lease, while every member acknowledges.
+  Duration lease_grace = std::chrono::seconds(60);
   // A rule to break, for simulations that want to see a checker notice.
   replication::Mutant mutant = replication::Mutant::kNone;
   // Made by the composition root (gRPC) or by a simulation.
@@ -84,6 +93,14 @@ struct SpaceState {
   uint64_t writes_lost = 0;  // entries that rewinds of this process cut
   std::optional<Duration> without_primary;  // how long
   std::vector<std::string> history;  // last changes, newest first: "13:58:30  n2 left the set: …"
+};
+
+// The configuration store outside, as this node sees it.
+struct StoreState {
+  std::string store;  // its addresses
+  Duration lease_left = {};
+  uint64_t lease_losses = 0;
+  std::string trouble;  // why there is no lease
 };
 
 struct PromoteCommand {
@@ -135,6 +152,9 @@ class Replication {
   virtual std::vector<SpaceState> Spaces() = 0;
   // Opens it when needed. SPACE_NOT_FOUND.
   virtual Result<SpaceState> StateOf(const std::string& space) = 0;
+
+  // Nothing with the static store.
+  virtual std::optional<StoreState> Store() const = 0;
 
   // Makes this node the primary of the space, or says why not (report.done, report.why). `done` is
   // called once, on any thread.

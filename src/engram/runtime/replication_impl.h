@@ -29,6 +29,7 @@ struct ReplicationContext {
   std::string node_name;
   v1::SpaceSettings space_defaults;
   Mending* mending = nullptr;
+  bool may_wait = true;  // false: time is simulated
   std::function<void(const std::string& space, std::string_view event, std::string_view detail)>
       report;
 };
@@ -56,6 +57,7 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   std::string WaitingFor();
 
   const ReplicationOptions& options() const override { return options_; }
+  std::optional<StoreState> Store() const override;
   std::vector<std::pair<NodeAddress, PeerState>> Nodes() const override;
   std::vector<SpaceState> Spaces() override;
   Result<SpaceState> StateOf(const std::string& space) override;
@@ -107,6 +109,7 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   Result<replication::Floors> Fetch(const FetchCall& call, const FetchSink& sink) override;
   Result<ShipBatchAnswer> ShipBatch(ShipBatchCall call) override;
 
+  Result<std::unique_ptr<OuterConfiguration>> MakeOuter();
   RunnerContext ContextOfRunners();
   std::shared_ptr<CopyRunner> RunnerOf(const std::string& space) EXCLUDES(mutex_);
   std::vector<std::shared_ptr<CopyRunner>> Runners() const EXCLUDES(mutex_);
@@ -129,8 +132,20 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   void NoteDeleted(Incarnation incarnation) EXCLUDES(mutex_);
   bool IsDeleted(Incarnation incarnation) const EXCLUDES(mutex_);
   bool HasEntries(const std::string& space);
-  Result<std::shared_ptr<space::Space>> Make(const std::string& id, v1::SpaceSettings settings);
+  // A space that this node is to make, and to lead.
+  struct Making {
+    v1::SpaceSettings settings;
+    Incarnation incarnation;
+    replication::SpaceRecord record;
+    int64_t lease = 0;  // under which the store outside has its record
+  };
+  Result<Making> Prepare(const std::string& id, v1::SpaceSettings settings);
+  Result<std::shared_ptr<space::Space>> Make(const std::string& id, const Making& making);
+  void MakeOutside(const std::string& id, const std::shared_ptr<Census>& census);
+  void EndMaking(const std::string& id, const Census& census,
+                 Result<std::shared_ptr<space::Space>> made);
   void CollectConnections(obs::Metrics::Sample& sample);
+  void CollectStore(obs::Metrics::Sample& sample);
   void CollectPrimary(CopyRunner& runner, const SpaceState& space, obs::Metrics::Sample& sample);
   void CollectReplicaSide(CopyRunner& runner, const SpaceState& space,
                           obs::Metrics::Sample& sample);
@@ -146,6 +161,7 @@ class ReplicationImpl : public Replication, private TransportListener, private R
   replication::Member self_;
   std::shared_ptr<BulkTurns> bulk_;
   std::unique_ptr<Transport> transport_;
+  std::unique_ptr<OuterConfiguration> outer_;   // null: the static store
   space::Registry* registry_ = nullptr;         // from Start on
   std::vector<std::atomic<int64_t>> contacts_;  // by place
   uint64_t ticks_ = 0;                          // of the timer

@@ -52,6 +52,16 @@ void ReplicationImpl::CollectReplicaSide(CopyRunner& runner, const SpaceState& s
   sample.Set(Metric::kReplicationConnected, labels, state.connected ? 1 : 0);
 }
 
+void ReplicationImpl::CollectStore(obs::Metrics::Sample& sample) {
+  if (outer_ == nullptr) return;
+  const OuterCounts& counts = outer_->counts();
+  sample.Set(Metric::kStoreRequests, {"done"}, static_cast<double>(counts.done));
+  sample.Set(Metric::kStoreRequests, {"conflict"}, static_cast<double>(counts.conflict));
+  sample.Set(Metric::kStoreRequests, {"unknown"}, static_cast<double>(counts.unknown));
+  sample.Set(Metric::kLeaseRemaining, Seconds(outer_->lease().left()));
+  sample.Set(Metric::kLeaseLosses, static_cast<double>(outer_->lease().losses()));
+}
+
 void ReplicationImpl::CollectConnections(obs::Metrics::Sample& sample) {
   double connections = 0;
   for (size_t place = 0; place < options_.nodes.size(); ++place) {
@@ -71,6 +81,7 @@ void ReplicationImpl::CollectConnections(obs::Metrics::Sample& sample) {
 
 void ReplicationImpl::Collect(obs::Metrics::Sample& sample) {
   CollectConnections(sample);
+  CollectStore(sample);
   for (const auto& runner : Runners()) {
     if (!runner->bound()) continue;
     const SpaceState space = runner->Describe();

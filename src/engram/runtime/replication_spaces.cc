@@ -93,7 +93,7 @@ void ReplicationImpl::CreateSpaceAsync(const std::string& id, const v1::SpaceSet
     }
   }
   if (busy) return census->done(exists("is being made"));
-  TakeCensus(id, census);
+  outer_ != nullptr ? MakeOutside(id, census) : TakeCensus(id, census);
 }
 
 // Asks every other node whether it has the space; all have to answer.
@@ -145,45 +145,76 @@ void ReplicationImpl::EndCensus(const std::string& id) {
     status = Judge(id, *census);
   }
   context_.executor->Post([this, id, census, status] {
-    Result<std::shared_ptr<space::Space>> space =
-        status.ok() ? Make(id, census->settings) : Result<std::shared_ptr<space::Space>>(status);
-    {
-      MutexLock lock(mutex_);
-      creating_.erase(id);
-      censuses_.erase(id);
-    }
-    census->done(std::move(space));
+    if (!status.ok()) return EndMaking(id, *census, status);
+    const Result<Making> making = Prepare(id, census->settings);
+    EndMaking(
+        id, *census,
+        making.ok() ? Make(id, *making) : Result<std::shared_ptr<space::Space>>(making.status()));
   });
 }
 
-Result<std::shared_ptr<space::Space>> ReplicationImpl::Make(const std::string& id,
-                                                            v1::SpaceSettings settings) {
+// The store outside decides whether there is such a space: its record comes first, then the log.
+void ReplicationImpl::MakeOutside(const std::string& id, const std::shared_ptr<Census>& census) {
+  context_.executor->Post([this, id, census] {
+    Result<Making> making = Prepare(id, census->settings);
+    if (!making.ok()) return EndMaking(id, *census, making.status());
+    outer_->Create(
+        id, making->incarnation, making->record,
+        [this](Incarnation incarnation) { return IsDeleted(incarnation); },
+        [this, id, census, making = *making](Result<int64_t> lease) mutable {
+          if (!lease.ok()) return EndMaking(id, *census, lease.status());
+          making.lease = *lease;
+          EndMaking(id, *census, Make(id, making));
+        });
+  });
+}
+
+void ReplicationImpl::EndMaking(const std::string& id, const Census& census,
+                                Result<std::shared_ptr<space::Space>> made) {
+  {
+    MutexLock lock(mutex_);
+    creating_.erase(id);
+    censuses_.erase(id);
+  }
+  census.done(std::move(made));
+}
+
+Result<ReplicationImpl::Making> ReplicationImpl::Prepare(const std::string& id,
+                                                         v1::SpaceSettings settings) {
   if (settings.durability() == v1::DURABILITY_UNSPECIFIED && options_.nodes.size() > 1) {
     settings.set_durability(v1::DURABILITY_REPLICATED);
   }
   if (HasEntries(id)) {  // they came while the others were asked
     return Status(Reason::SPACE_EXISTS, "The space '" + id + "' exists.").With("space", id);
   }
-  if (registry_->Exists(id)) {  // an empty copy, of a space that is nowhere any more
-    ASSIGN_OR_RETURN(const std::string away, registry_->MoveAway(id));
-    context_.report(id, "empty_copy_moved", "no node had any entry of it; it lies in " + away);
-  }
-  replication::SpaceRecord record;
+  Making making{std::move(settings), env::MakeIncarnation(*context_.entropy), {}, 0};
+  replication::SpaceRecord& record = making.record;
   record.epoch = cluster::MakeEpoch(1, options_.me);
   record.primary = self_;
   record.in_sync = {self_};
-  record.voters = {self_};
   record.wall_ns = context_.clock->WallNs();
+  if (outer_ != nullptr) return making;  // nobody votes
+  record.voters = {self_};
   for (size_t peer = 0; peer < options_.nodes.size(); ++peer) {
     const PeerState state = transport_->peer(peer);
     if (peer == options_.me || !state.identity.has_value()) continue;
     replication::Add(&record.voters,
                      {options_.nodes[peer].name, state.identity->incarnation, state.identity->id});
   }
-  ASSIGN_OR_RETURN(std::shared_ptr<space::Space> space,
-                   registry_->CreateFirst(id, settings, env::MakeIncarnation(*context_.entropy),
-                                          record.epoch, replication::EncodeRecord(record)));
-  if (const auto runner = Find(id)) runner->Bind(space, /*created=*/true);
+  return making;
+}
+
+Result<std::shared_ptr<space::Space>> ReplicationImpl::Make(const std::string& id,
+                                                            const Making& making) {
+  if (registry_->Exists(id)) {  // an empty copy, of a space that is nowhere any more
+    ASSIGN_OR_RETURN(const std::string away, registry_->MoveAway(id));
+    context_.report(id, "empty_copy_moved", "no node had any entry of it; it lies in " + away);
+  }
+  ASSIGN_OR_RETURN(
+      std::shared_ptr<space::Space> space,
+      registry_->CreateFirst(id, making.settings, making.incarnation, making.record.epoch,
+                             replication::EncodeRecord(making.record)));
+  if (const auto runner = Find(id)) runner->Bind(space, /*created=*/true, making.lease);
   return space;
 }
 
@@ -194,6 +225,7 @@ Result<v1::DeleteSpaceResponse> ReplicationImpl::DeleteSpace(const std::string& 
   const Incarnation incarnation = runner->incarnation();
   ASSIGN_OR_RETURN(v1::DeleteSpaceResponse response, registry_->Delete(id));
   NoteDeleted(incarnation);
+  if (outer_ != nullptr) outer_->Delete(id, incarnation);
   {
     MutexLock lock(mutex_);
     former_.push_back(runner);

@@ -42,6 +42,10 @@ class Committer {
   // Every member of the set says that it still follows this primary; blocks at most `wait`.
   // NOT_PRIMARY, NO_PRIMARY, TOO_STALE.
   virtual Status Confirm(Duration wait) = 0;
+  // Nobody else can lead at this moment, by a lease: reads of the primary need not ask the others.
+  virtual bool HoldsLease() { return false; }
+  // There is a lease, and it has run out: a `local` write must not be acknowledged.
+  virtual bool LeaseRanOut() { return false; }
   // How long an AUTO write waits for the replicas, and a REPLICATED one before COMMIT_UNKNOWN.
   virtual Duration auto_wait() const = 0;
   virtual Duration commit_timeout() const = 0;

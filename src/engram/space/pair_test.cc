@@ -182,6 +182,13 @@ TEST_F(PairTest, DecisionsGoByWhatIsAppended) {
   EXPECT_EQ(reply->write().durability(), v1::DURABILITY_REPLICATED);
 }
 
+// The promise is on the disk before the space is told to follow.
+TEST_F(PairTest, AWriteBehindAPromiseIsToldThatThisCopyLeadsNoMore) {
+  Agree(a_, b_);
+  ASSERT_TRUE(a_.space->log().Promise(Epoch(9)).ok());
+  EXPECT_EQ(Write(a_, "y", {})->Get().status().reason(), Reason::NOT_PRIMARY);
+}
+
 TEST_F(PairTest, WhoStepsDownAnswersUnknownAndWhoLeadsTakesOver) {
   Agree(a_, b_);
   const v1::WriteOptions options = At(v1::DURABILITY_REPLICATED, "key");

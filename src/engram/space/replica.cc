@@ -113,4 +113,15 @@ Result<std::unique_ptr<View>> SpaceImpl::NewViewConfirmed(env::Duration wait) {
   return NewView();
 }
 
+// The lease is looked at again behind the view: it held when the view was made.
+Result<std::unique_ptr<View>> SpaceImpl::NewViewPrimary(env::Duration wait) {
+  Committer* const committer = core_.committer;
+  if (committer == nullptr) return NewView();
+  if (committer->HoldsLease() && core_.visible.Get().sequence >= writer_.epoch_start()) {
+    Result<std::unique_ptr<View>> view = NewView();
+    if (committer->HoldsLease()) return view;
+  }
+  return NewViewConfirmed(wait);
+}
+
 }  // namespace engram::space

@@ -187,9 +187,11 @@ class Space {
   virtual Result<std::unique_ptr<View>> NewView() = 0;
   virtual Result<std::unique_ptr<View>> NewViewAtLeast(std::string_view token,
                                                        env::Duration wait) = 0;
-  // A view that shows everything that any primary has committed by now (ReadOptions.confirmed and
-  // primary). NOT_PRIMARY, NO_PRIMARY, TOO_STALE.
+  // A view that shows everything that any primary has committed by now: every member of the set is
+  // asked (ReadOptions.confirmed). NOT_PRIMARY, NO_PRIMARY, TOO_STALE.
   virtual Result<std::unique_ptr<View>> NewViewConfirmed(env::Duration wait) = 0;
+  // The same by the lease of this primary, where it has one (ReadOptions.primary).
+  virtual Result<std::unique_ptr<View>> NewViewPrimary(env::Duration wait) = 0;
   // "1.<incarnation>.<epoch>.<sequence>"
   virtual std::string TokenOf(Position position) const = 0;
 

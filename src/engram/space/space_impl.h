@@ -47,6 +47,7 @@ class SpaceImpl : public Space, public std::enable_shared_from_this<SpaceImpl> {
     return core_.committer == nullptr ? Space::copy_state() : core_.committer->State();
   }
   Result<std::unique_ptr<View>> NewViewConfirmed(env::Duration wait) override;
+  Result<std::unique_ptr<View>> NewViewPrimary(env::Duration wait) override;
 
   Result<std::unique_ptr<View>> NewView() override;
   Result<std::unique_ptr<View>> NewViewAtLeast(std::string_view token, env::Duration wait) override;

@@ -227,7 +227,9 @@ Status Writer::Stage(Staged staged, const std::shared_ptr<Operation>& operation,
   group->entries = std::move(staged.entries);
   if (Status status = Append(group, std::move(staged.drafts)); !status.ok()) {
     core_.GiveCharge(group->bytes);
-    return status;
+    // Promised away a moment ago: nothing was written, and another primary takes it.
+    const bool promised = core_.committer != nullptr && status.reason() == Reason::STALE_EPOCH;
+    return promised ? NotLeading() : status;
   }
   for (const auto& entry : group->entries) keys_.Note(entry->change, group);
   for (auto& [id, state] : staged.ids) {

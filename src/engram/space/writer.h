@@ -115,6 +115,8 @@ class Writer {
   void Wait(const Asked& asked, Sequence through, std::shared_ptr<const Group> group,
             std::function<void(const Status&)> then) EXCLUDES(mutex_);
   void AddWaiter(const Asked& asked, Waiter waiter) REQUIRES(mutex_);
+  void MindLease(Waiter* waiter);
+  bool IsReplicated(Sequence sequence) EXCLUDES(mutex_);
   void Arm(env::Instant deadline) REQUIRES(mutex_);
   void OnDeadline(env::Instant deadline) EXCLUDES(mutex_);
   void AnswerAll(std::vector<Answered>* answered) EXCLUDES(mutex_);

@@ -190,8 +190,25 @@ void Writer::AddWaiter(const Asked& asked, Waiter waiter) {
     if (need == Need::kReplicated) waiter.deadline = now + core_.committer->commit_timeout();
     if (need == Need::kBest) waiter.deadline = now + core_.committer->auto_wait();
     Arm(waiter.deadline);
+    if (need != Need::kReplicated) MindLease(&waiter);
   }
   waiters_.Add(need, std::move(waiter));
+}
+
+// What one copy alone acknowledges it must not when another may lead meanwhile.
+void Writer::MindLease(Waiter* waiter) {
+  waiter->then = [this, through = waiter->through, group = waiter->group,
+                  then = std::move(waiter->then)](const Status& status) {
+    if (!status.ok() || !core_.committer->LeaseRanOut() || IsReplicated(through)) {
+      return then(status);
+    }
+    then(CommitUnknown({through, group, {}, {}}).With("cause", "the lease of this node ran out"));
+  };
+}
+
+bool Writer::IsReplicated(Sequence sequence) {
+  MutexLock lock(mutex_);
+  return sequence <= progress_.replicated;
 }
 
 void Writer::Arm(env::Instant deadline) {
