@@ -130,7 +130,9 @@ void LeaseKeeper::Lose(const std::string& why) {
 // Begins anew, with another lease.
 void LeaseKeeper::Fail(const std::string& why) {
   if (lease_ != 0) store_.RevokeLease(lease_, options_.ttl / 2, [](const Status&) {});
-  lease_ = number_ = deadline_ns_ = 0;
+  lease_ = 0;
+  number_ = 0;
+  deadline_ns_ = 0;
   {
     MutexLock lock(mutex_);
     trouble_ = why;

@@ -65,8 +65,8 @@ class LeaseKeeper : public std::enable_shared_from_this<LeaseKeeper> {
   std::atomic<int64_t> number_{0}, deadline_ns_{0};
   std::atomic<uint64_t> losses_{0};
   std::atomic<bool> stopped_{false};
+  std::atomic<int64_t> lease_{0};  // also while the key is not there yet
   // ---- of one call at a time ----
-  int64_t lease_ = 0;
   Instant asked_;  // when the lease that is not announced yet was asked for
   Duration granted_ = {};
   bool ran_out_ = false;  // and was counted

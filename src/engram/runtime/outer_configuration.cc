@@ -18,6 +18,14 @@ using replication::SpaceRecord;
 constexpr std::chrono::milliseconds kLetGoWithin{500};
 constexpr Duration kDeleteAgain = std::chrono::seconds(1);
 
+std::string NodeKey(const std::string& node) {
+  return "nodes/" + node;
+}
+
+std::string SpaceKey(const std::string& space) {
+  return "spaces/" + space;
+}
+
 std::string BytesOf(const std::array<uint8_t, 16>& bytes) {
   return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
@@ -48,9 +56,7 @@ Incarnation NodeIncarnationOf(const std::string& value) {
 std::optional<pb::StoredSpace> Decode(const StoredKey& key, SpaceRecord* record) {
   pb::StoredSpace stored;
   if (!stored.ParseFromString(key.value)) return std::nullopt;
-  Result<SpaceRecord> decoded = replication::DecodeRecord(
-      ByteView(reinterpret_cast<const uint8_t*>(stored.record().data()), stored.record().size()),
-      Sequence());
+  Result<SpaceRecord> decoded = replication::DecodeRecord(stored.record(), Sequence());
   if (!decoded.ok()) return std::nullopt;
   *record = *std::move(decoded);
   return stored;

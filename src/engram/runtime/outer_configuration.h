@@ -16,7 +16,6 @@
 namespace engram::runtime {
 
 struct OuterOptions {
-  std::string prefix;              // of every key, without a slash at its end
   std::vector<std::string> nodes;  // configured names, by place
   size_t me = 0;
   replication::Member self;
@@ -60,10 +59,6 @@ class OuterConfiguration {
   std::string Describe() const { return store_->Describe(); }
 
  private:
-  std::string NodeKey(const std::string& node) const { return options_.prefix + "/nodes/" + node; }
-  std::string SpaceKey(const std::string& space) const {
-    return options_.prefix + "/spaces/" + space;
-  }
   StoreTransaction TransactionOf(const std::string& space, Incarnation incarnation,
                                  const cluster::StoreCall& call, int64_t lease) const;
   cluster::StoreAnswered AnswerOf(const std::string& space, Incarnation incarnation,

@@ -45,7 +45,6 @@ Result<std::unique_ptr<ReplicationImpl>> ReplicationImpl::Make(ReplicationOption
 Result<std::unique_ptr<OuterConfiguration>> ReplicationImpl::MakeOuter() {
   ASSIGN_OR_RETURN(std::unique_ptr<ConfigStore> store, options_.make_store());
   OuterOptions outer;
-  outer.prefix = options_.store_prefix;
   for (const NodeAddress& node : options_.nodes) outer.nodes.push_back(node.name);
   outer.me = options_.me;
   outer.self = self_;

@@ -48,7 +48,6 @@ struct ReplicationOptions {
   // With a store outside of the cluster: made by the composition root (etcd) or by a simulation.
   // Unset: the static store.
   std::function<Result<std::unique_ptr<ConfigStore>>()> make_store;
-  std::string store_prefix;  // of its keys
   Duration lease_ttl = std::chrono::seconds(2);
   Duration lease_margin = std::chrono::milliseconds(200);  // at least; or a tenth of the ttl
   // `replicated` writes go on for so long without a lease, while every member acknowledges.

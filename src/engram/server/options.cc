@@ -8,7 +8,7 @@
 namespace engram::server {
 namespace {
 
-enum class Kind { Text, Flag, Count, Size, Time, Times, Nodes };
+enum class Kind { Text, Flag, Count, Size, Time, Times, Words, Nodes };
 
 struct KeySpec {
   const char* section;
@@ -124,6 +124,18 @@ Status Parse(const KeySpec& spec, const std::string& text, const std::string& so
   return right ? OkStatus() : OutOfRange(spec, text, source);
 }
 
+// A list of words: separated by commas, or as TOML prints it.
+Status Parse(const KeySpec&, const std::string& text, const std::string&,
+             std::vector<std::string>* out) {
+  std::string plain = text;
+  std::erase_if(plain, [](char c) { return c == '[' || c == ']' || c == '"' || c == ' '; });
+  std::istringstream words(plain);
+  for (std::string word; std::getline(words, word, ',');) {
+    if (!word.empty()) out->push_back(word);
+  }
+  return OkStatus();
+}
+
 Status Parse(const KeySpec&, const std::string& text, const std::string& source,
              std::vector<runtime::NodeAddress>* out) {
   ASSIGN_OR_RETURN(*out, ParseNodes(text, source));
@@ -166,7 +178,8 @@ Result<std::string> NodesText(const toml::array& array, const std::string& path)
 // A value of the file as the text that variables and flags would give.
 Result<std::string> TextOf(const KeySpec& spec, const toml::node& node, const std::string& path) {
   if (spec.kind == Kind::Nodes && node.is_array()) return NodesText(*node.as_array(), path);
-  if (spec.kind == Kind::Times && node.is_array()) return ListText(*node.as_array());
+  const bool list = spec.kind == Kind::Times || spec.kind == Kind::Words;
+  if (list && node.is_array()) return ListText(*node.as_array());
   if (node.is_string() || node.is_boolean() || node.is_integer()) return ScalarText(node);
   return Status(Reason::CONFIGURATION, At(path, node.source()) + ": " + spec.dotted() +
                                            " takes one value, not a list or table.")
@@ -241,7 +254,7 @@ Result<Options> OptionsReader::Finish() const {
   }
 #include "engram/server/options.def"
 #undef ENGRAM_OPTION
-  if (options.cluster.is_static()) ListenAtOwnEntry(&options);
+  if (options.cluster.has_nodes()) ListenAtOwnEntry(&options);
   RETURN_IF_ERROR(
       CheckTogether(options, [this](const std::string& key) { return values_.at(key).source; }));
   return options;

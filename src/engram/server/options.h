@@ -64,7 +64,11 @@ struct Options {
     std::vector<runtime::NodeAddress> nodes;
     std::string first_primary;
     bool static_start_alone = false;
-    bool is_static() const { return mode == "static"; }
+    std::vector<std::string> etcd_endpoints;
+    std::string etcd_prefix, etcd_ca_file, etcd_user, etcd_password_file;
+    env::Duration lease_ttl{}, lease_margin{}, lease_grace{};
+    bool has_nodes() const { return mode != "single"; }
+    bool has_store() const { return mode == "etcd"; }
   } cluster;
   struct Maintenance {
     uint64_t scrub_rate = 0;

@@ -17,7 +17,7 @@ Status Wrong(const std::string& source, const std::string& what) {
 Status CheckListen(const Options& options) {
   std::vector<std::string> addresses = {options.listen.grpc, options.listen.http,
                                         options.listen.ops};
-  if (options.cluster.is_static()) addresses.push_back(options.listen.replication);
+  if (options.cluster.has_nodes()) addresses.push_back(options.listen.replication);
   for (const std::string& address : addresses) {
     ASSIGN_OR_RETURN(HostPort parsed, ParseHostPort(address));
     if (parsed.loopback || options.tls.insecure) continue;
@@ -76,7 +76,10 @@ Status CheckNames(const Options& options, const SourceOf& source) {
         .With("field", "node.name");
   }
   const std::string& first = options.cluster.first_primary;
-  if (Configured(options, first)) return OkStatus();
+  // An etcd lets only one of them make it.
+  if (Configured(options, first) || (first.empty() && options.cluster.has_store())) {
+    return OkStatus();
+  }
   return Wrong(source("cluster.first_primary"),
                first.empty() ? "cluster.first_primary is not set: nobody would make `default`."
                              : "cluster.first_primary = '" + first + "' is not in cluster.nodes.")
@@ -85,11 +88,47 @@ Status CheckNames(const Options& options, const SourceOf& source) {
       .With("field", "cluster.first_primary");
 }
 
-Status CheckStatic(const Options& options, const SourceOf& source) {
+Status CheckStore(const Options& options, const SourceOf& source) {
+  const Options::Cluster& cluster = options.cluster;
+  const char* stray = !cluster.etcd_endpoints.empty()       ? "cluster.etcd_endpoints"
+                      : !cluster.etcd_prefix.empty()        ? "cluster.etcd_prefix"
+                      : !cluster.etcd_ca_file.empty()       ? "cluster.etcd_ca_file"
+                      : !cluster.etcd_user.empty()          ? "cluster.etcd_user"
+                      : !cluster.etcd_password_file.empty() ? "cluster.etcd_password_file"
+                                                            : nullptr;
+  if (!cluster.has_store()) {
+    if (stray == nullptr) return OkStatus();
+    return Wrong(source(stray),
+                 std::string(stray) + " has no effect with cluster.mode = " + cluster.mode + ".")
+        .Suggest("set cluster.mode, or leave the key out")
+        .Example("mode = \"etcd\"")
+        .With("field", stray);
+  }
+  if (cluster.static_start_alone) {
+    return Wrong(source("cluster.static_start_alone"),
+                 "cluster.static_start_alone has no effect with cluster.mode = etcd.")
+        .Suggest("leave it out: the lease in etcd says who may lead");
+  }
+  if (cluster.etcd_endpoints.empty()) {
+    return Wrong(source("cluster.mode"), "cluster.mode = etcd needs cluster.etcd_endpoints.")
+        .Expected("the addresses of an etcd")
+        .Example("etcd_endpoints = [\"127.0.0.1:2379\"]")
+        .With("field", "cluster.etcd_endpoints");
+  }
+  if (cluster.etcd_user.empty() != cluster.etcd_password_file.empty()) {
+    return Wrong(source("cluster.etcd_user"),
+                 "cluster.etcd_user and cluster.etcd_password_file need each other.")
+        .Expected("both, or neither");
+  }
+  return OkStatus();
+}
+
+Status CheckNodes(const Options& options, const SourceOf& source) {
   const std::string where = source("cluster.nodes");
   const size_t count = options.cluster.nodes.size();
   if (count == 0) {
-    return Wrong(source("cluster.mode"), "cluster.mode = static needs cluster.nodes.")
+    return Wrong(source("cluster.mode"),
+                 "cluster.mode = " + options.cluster.mode + " needs cluster.nodes.")
         .Expected("every node, this one too")
         .Example(R"(nodes = [ { name = "n1", grpc = "127.0.0.1:50051", … } ])")
         .With("field", "cluster.nodes");
@@ -101,6 +140,7 @@ Status CheckStatic(const Options& options, const SourceOf& source) {
   }
   RETURN_IF_ERROR(CheckDifferent(options, where));
   RETURN_IF_ERROR(CheckNames(options, source));
+  if (Status status = CheckStore(options, source); !status.ok()) return status;
   if (options.cluster.static_start_alone && count != 2) {
     return Wrong(source("cluster.static_start_alone"),
                  "cluster.static_start_alone is for two nodes; there are " + std::to_string(count) +
@@ -119,6 +159,7 @@ Status CheckStatic(const Options& options, const SourceOf& source) {
 
 // What would be left without effect.
 Status CheckSingle(const Options& options, const SourceOf& source) {
+  RETURN_IF_ERROR(CheckStore(options, source));
   const char* stray = !options.cluster.nodes.empty()           ? "cluster.nodes"
                       : !options.cluster.first_primary.empty() ? "cluster.first_primary"
                       : options.cluster.static_start_alone     ? "cluster.static_start_alone"
@@ -131,7 +172,7 @@ Status CheckSingle(const Options& options, const SourceOf& source) {
 }
 
 Status CheckDefaults(const Options& options, const SourceOf& source) {
-  const bool alone = !options.cluster.is_static() || options.cluster.nodes.size() == 1;
+  const bool alone = !options.cluster.has_nodes() || options.cluster.nodes.size() == 1;
   if (alone && options.space_defaults.durability == "replicated") {
     return Wrong(source("space_defaults.durability"),
                  "space_defaults.durability = replicated needs a second node.")
@@ -159,7 +200,7 @@ Status CheckDefaults(const Options& options, const SourceOf& source) {
 }  // namespace
 
 Status CheckTogether(const Options& options, const SourceOf& source) {
-  RETURN_IF_ERROR(options.cluster.is_static() ? CheckStatic(options, source)
+  RETURN_IF_ERROR(options.cluster.has_nodes() ? CheckNodes(options, source)
                                               : CheckSingle(options, source));
   RETURN_IF_ERROR(CheckListen(options));
   return CheckDefaults(options, source);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engram/etcd/etcd_store.h"
 #include "engram/rpc/grpc_transport.h"
 #include "engram/server/server.h"
 #include "engram/server/version.h"
@@ -31,10 +32,20 @@ rpc::GrpcTransportOptions TransportOptions(const Options& options) {
   return to;
 }
 
+etcd::EtcdOptions StoreOptions(const Options& options) {
+  const Options::Cluster& from = options.cluster;
+  const std::string prefix = from.etcd_prefix.empty() ? "engram/" + from.name : from.etcd_prefix;
+  return {.endpoints = from.etcd_endpoints,
+          .prefix = prefix.ends_with('/') ? prefix : prefix + "/",
+          .ca_file = from.etcd_ca_file,
+          .user = from.etcd_user,
+          .password_file = from.etcd_password_file};
+}
+
 }  // namespace
 
 std::optional<runtime::ReplicationOptions> ReplicationOptionsOf(const Options& options) {
-  if (!options.cluster.is_static()) return std::nullopt;
+  if (!options.cluster.has_nodes()) return std::nullopt;
   const Options::Replication& from = options.replication;
   runtime::ReplicationOptions to;
   to.nodes = options.cluster.nodes;
@@ -51,6 +62,12 @@ std::optional<runtime::ReplicationOptions> ReplicationOptionsOf(const Options& o
   to.failures_max = static_cast<int>(from.max_retries);
   to.lag_alert = from.lag_alert;
   to.lag_degraded = from.lag_degraded;
+  to.lease_ttl = options.cluster.lease_ttl;
+  to.lease_margin = options.cluster.lease_margin;
+  to.lease_grace = options.cluster.lease_grace;
+  if (options.cluster.has_store()) {
+    to.make_store = [store = StoreOptions(options)] { return etcd::MakeEtcdStore(store); };
+  }
   to.make_transport = [transport = TransportOptions(options)](
                           NodeId id, Incarnation incarnation,
                           auto... calls) mutable -> Result<std::unique_ptr<runtime::Transport>> {

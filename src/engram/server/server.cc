@@ -85,7 +85,7 @@ std::string Server::Impl::Addresses() const {
   std::string text = "grpc " + WithPort(options.listen.grpc, grpc->port()) + " · http " +
                      WithPort(options.listen.http, http->port()) + " · ops " +
                      WithPort(options.listen.ops, ops->port());
-  if (options.cluster.is_static()) {
+  if (options.cluster.has_nodes()) {
     const size_t nodes = options.cluster.nodes.size();
     text += " · replication " + options.listen.replication + " · static, " + std::to_string(nodes) +
             (nodes == 1 ? " node" : " nodes");

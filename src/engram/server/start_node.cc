@@ -28,7 +28,7 @@ void AddCopies(const Options& options, v1::SpaceSettings* settings) {
   settings->mutable_commit_timeout()->set_seconds(defaults.commit_timeout.count() / 1'000'000'000);
   settings->mutable_commit_timeout()->set_nanos(
       static_cast<int32_t>(defaults.commit_timeout.count() % 1'000'000'000));
-  if (!options.cluster.is_static() || options.cluster.nodes.size() < 2) return;
+  if (!options.cluster.has_nodes() || options.cluster.nodes.size() < 2) return;
   if (defaults.durability.empty()) settings->set_durability(v1::DURABILITY_REPLICATED);
   settings->set_replica_count(static_cast<uint32_t>(defaults.replica_count));
   settings->set_min_in_sync(static_cast<uint32_t>(defaults.min_in_sync));
