@@ -133,9 +133,13 @@ class Etcd {
     Spawn();
     if (!WaitHealthy()) throw std::runtime_error("etcd does not start again:\n" + Log());
   }
-  void Kill() { End(SIGKILL); }          // waits until it is gone
-  void Stop() { End(SIGTERM); }          // the same
-  void Pause() { kill(pid_, SIGSTOP); }  // connections are taken, nothing is answered
+  void Kill() { End(SIGKILL); }  // waits until it is gone
+  void Stop() { End(SIGTERM); }  // the same
+  // Connections are taken, nothing is answered; waits until it stands still.
+  void Pause() {
+    kill(pid_, SIGSTOP);
+    waitpid(pid_, nullptr, WUNTRACED);
+  }
   void Resume() { kill(pid_, SIGCONT); }
 
   std::string endpoint() const { return Url(client_port_); }

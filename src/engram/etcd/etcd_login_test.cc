@@ -36,7 +36,7 @@ TEST_F(EtcdLoginTest, AUserWithThePasswordIsServed) {
 TEST_F(EtcdLoginTest, WithoutAUserItIsRefused) {
   Store store(etcd_);
   const Status status = store.Commit({.reads = {"k"}}).status();
-  EXPECT_EQ(status.reason(), Reason::UNAUTHENTICATED) << status.ToString();
+  EXPECT_EQ(ReasonOf(status), Reason::UNAUTHENTICATED) << status.ToString();
   EXPECT_THAT(status.suggestion(), HasSubstr("etcd_user"));
 }
 
@@ -44,7 +44,7 @@ TEST_F(EtcdLoginTest, AWrongPasswordIsRefused) {
   WritePassword("wrong");
   Store store(options_);
   const Status status = store.Commit({.reads = {"k"}}).status();
-  EXPECT_EQ(status.reason(), Reason::UNAUTHENTICATED) << status.ToString();
+  EXPECT_EQ(ReasonOf(status), Reason::UNAUTHENTICATED) << status.ToString();
   EXPECT_THAT(status.message(), HasSubstr(etcd_.endpoint()));
   EXPECT_EQ(status.ToString().find("wrong"), std::string::npos) << "it says the password";
 }
@@ -53,7 +53,7 @@ TEST_F(EtcdLoginTest, KeysOfOthersAreRefused) {
   options_.prefix = "/another/";
   Store store(options_);
   const Status status = store.Commit({.put = {{"k", "1"}}}).status();
-  EXPECT_EQ(status.reason(), Reason::PERMISSION_DENIED) << status.ToString();
+  EXPECT_EQ(ReasonOf(status), Reason::PERMISSION_DENIED) << status.ToString();
 }
 
 // Tokens do not outlive the server: each request that is refused for its token is sent again with
@@ -111,11 +111,11 @@ TEST(EtcdTlsTest, ACertificateOfTheCaIsTrustedAndNoOther) {
   EXPECT_TRUE(store.Put("k", "1").done);
   EXPECT_THAT(store->Describe(), HasSubstr("https://" + etcd.address()));
   Store stranger({{etcd.endpoint()}, kPrefix, other.ca_file(), {}, {}});
-  EXPECT_EQ(stranger.Commit({}, 2s).status().reason(), Reason::STORE_UNAVAILABLE);
+  EXPECT_EQ(ReasonOf(stranger.Commit({}, 2s).status()), Reason::STORE_UNAVAILABLE);
   Store system({{etcd.endpoint()}, kPrefix, {}, {}, {}});
-  EXPECT_EQ(system.Commit({}, 2s).status().reason(), Reason::STORE_UNAVAILABLE);
+  EXPECT_EQ(ReasonOf(system.Commit({}, 2s).status()), Reason::STORE_UNAVAILABLE);
   Store plain({{"http://" + etcd.address()}, kPrefix, {}, {}, {}});
-  EXPECT_EQ(plain.Commit({}, 2s).status().reason(), Reason::STORE_UNAVAILABLE);
+  EXPECT_EQ(ReasonOf(plain.Commit({}, 2s).status()), Reason::STORE_UNAVAILABLE);
 }
 
 TEST(EtcdOptionsTest, WhatCannotBeIsSaid) {
@@ -144,7 +144,7 @@ TEST(EtcdOptionsTest, WhatCannotBeIsSaid) {
   for (const auto& [options, says] : cases) {
     const auto made = MakeEtcdStore(options);
     ASSERT_FALSE(made.ok()) << says;
-    EXPECT_EQ(made.status().reason(), Reason::CONFIGURATION);
+    EXPECT_EQ(ReasonOf(made.status()), Reason::CONFIGURATION);
     EXPECT_THAT(made.status().message(), HasSubstr(says));
     EXPECT_FALSE(made.status().expected().empty() || made.status().suggestion().empty() ||
                  made.status().example().empty());

@@ -157,7 +157,7 @@ TEST_F(EtcdStoreTest, APutUnderALeaseThatIsGoneIsRefused) {
   const Result<StoreResult> result =
       store_.Commit({.put = {{"with", "1", lease}, {"without", "1"}}});
   ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.status().reason(), Reason::INVALID_REQUEST) << result.status().ToString();
+  EXPECT_EQ(ReasonOf(result.status()), Reason::INVALID_REQUEST) << result.status().ToString();
   EXPECT_THAT(result.status().message(), testing::HasSubstr("requested lease not found"));
   EXPECT_FALSE(store_.Read("without").has_value());
 }

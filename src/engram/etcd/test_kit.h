@@ -4,6 +4,7 @@
 #include <chrono>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,12 @@ inline constexpr char kPrefix[] = "/engram/test/";
 // Of a request that has to succeed; of one that must not, on the way to a test of its error.
 inline constexpr Duration kPatient = 20s;
 inline constexpr Duration kHasty = 150ms;
+
+// nullopt: it is OK.
+inline std::optional<Reason> ReasonOf(const Status& status) {
+  if (status.ok()) return std::nullopt;
+  return status.reason();
+}
 
 // Starts a call with a `done` of its own, and waits for what that is told.
 template <class T, class Start>
