@@ -202,11 +202,11 @@ class Nodes:
     """n1, the first primary, n2 and so on. `links`: what one dials of another passes a proxy of its
     own, `link(one, other)`."""
 
-    def __init__(self, engram, directory, count=2, links=False, **settings):
+    def __init__(self, engram, directory, count=2, links=False, mode="static", **settings):
         self.engram, self.directory = str(pathlib.Path(engram).resolve()), str(directory)
         self.nodes = [Node(self.engram, directory, f"n{i + 1}") for i in range(count)]
         self.n1, self.n2 = self.nodes[:2]
-        self.proxies = {}
+        self.mode, self.proxies = mode, {}
         if links:
             self.proxies = {(one.name, other.name): tcp_proxy.Proxy(other.ports["replication"])
                             for one in self.nodes for other in self.nodes if one is not other}
@@ -218,7 +218,7 @@ class Nodes:
             rows = ",\n  ".join(self._entry(node, other, entries) for other in self.nodes)
             name = (names or {}).get(node.name, node.name)
             node.config.write_text(
-                f'[node]\nname = "{name}"\ndata_dir = "{node.data}"\n\n[cluster]\nmode = "static"\n'
+                f'[node]\nname = "{name}"\ndata_dir = "{node.data}"\n\n[cluster]\nmode = "{self.mode}"\n'
                 f'first_primary = "n1"\n{cluster}nodes = [\n  {rows}\n]\n{more}')
 
     def _entry(self, node, other, entries):
@@ -262,12 +262,13 @@ class Nodes:
 
     def wait_replicated(self, *spaces, seconds=DEADLINE_SECONDS):
         """Each space has a primary that accepts replicated writes, and all nodes vote: whoever
-        joined a set has become a voter by an epoch of its own."""
+        joined a set has become a voter by an epoch of its own. With an etcd: all are in the set."""
+        members = "in_sync" if self.mode == "etcd" else "voters"
         def accepted():
             seen = {s["space"]: s for n in self.nodes if not n.paused and n.alive()
                     for s in n.cluster().get("spaces", []) if s.get("role") == "primary"}
             return all(seen.get(space, {}).get("writes_replicated")
-                       and len(seen[space]["record"]["voters"]) == len(self.nodes)
+                       and len(seen[space]["record"][members]) == len(self.nodes)
                        for space in spaces or ("default",))
         until(f"replicated writes in {spaces or 'default'}", accepted, seconds)
 

@@ -16,7 +16,7 @@ constexpr std::chrono::milliseconds kSwitchoverMost(4000);
 
 Status NoOtherNodes() {
   return Status(Reason::CONFIGURATION, "This is a single node: it has no other copies.")
-      .Expected("a server with cluster.mode = static")
+      .Expected("a server with cluster.mode = static or etcd")
       .Suggest("engram status shows what a single node has");
 }
 
@@ -386,6 +386,11 @@ Result<admin_v1::GetClusterResponse> DescribeSingle(runtime::Node& node, const s
 
 }  // namespace
 
+const char* ModeOf(runtime::Replication* replication) {
+  if (replication == nullptr) return "single";
+  return replication->Store().has_value() ? "etcd" : "static";
+}
+
 std::unique_ptr<Admin> Admin::Make(runtime::Node& node, runtime::Replication* replication) {
   return std::make_unique<AdminImpl>(node, replication);
 }
@@ -396,7 +401,14 @@ Result<admin_v1::GetClusterResponse> DescribeCluster(runtime::Node& node,
   if (replication == nullptr) return DescribeSingle(node, space);
   admin_v1::GetClusterResponse response;
   response.set_node(node.name());
-  response.set_mode("static");
+  response.set_mode(ModeOf(replication));
+  if (const std::optional<runtime::StoreState> store = replication->Store()) {
+    admin_v1::ConfigurationStore& out = *response.mutable_store();
+    out.set_store(store->store);
+    *out.mutable_lease() = ToProto(store->lease_left);
+    out.set_lease_losses(store->lease_losses);
+    out.set_why(store->trouble);
+  }
   const Instant now = node.clock().Now();
   for (const auto& [address, peer] : replication->Nodes()) {
     *response.add_nodes() = ToProto(address, peer, address.name == node.name(), now);

@@ -40,6 +40,9 @@ class Admin {
 #undef ENGRAM_ADMIN_CALL
 };
 
+// single, static, etcd.
+const char* ModeOf(runtime::Replication* replication);
+
 // The nodes and the spaces that are open, as `/cluster/health` and GetCluster show them; of one
 // space only when it is named. SPACE_NOT_FOUND.
 Result<admin::v1::GetClusterResponse> DescribeCluster(runtime::Node& node,

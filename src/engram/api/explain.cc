@@ -68,7 +68,8 @@ class Words {
       if (!node.connected() && !IsReplica(node.name())) Line(node.name(), SilenceText(node));
     }
     Line("writes", WritesText());
-    if (cluster_.mode() == "static" && leads()) IfNodesDie();
+    if (cluster_.mode() != "single" && leads()) IfNodesDie();
+    if (cluster_.has_store()) Line("store", StoreText());
     Line("waiting for", state_.why_not().empty() ? "nothing" : state_.why_not());
     History();
     return std::move(lines_);
@@ -155,7 +156,7 @@ class Words {
                  : "refused here (NOT_PRIMARY): " + state_.primary() + " takes them";
     }
     std::string text;
-    if (cluster_.mode() == "static") {
+    if (cluster_.mode() != "single") {
       text = state_.writes_replicated()
                  ? "replicated: accepted, " + std::to_string(state_.copies_in_sync()) + " copies"
                  : "replicated: refused (NOT_ENOUGH_IN_SYNC), " +
@@ -166,7 +167,7 @@ class Words {
     return text + "local: " + (state_.writes_local() ? "accepted." : "refused.");
   }
 
-  // With a configured list nothing takes over by itself.
+  // Nothing takes over by itself.
   void IfNodesDie() {
     std::string heirs;
     for (const v1::ReplicaStatus& replica : state_.replicas()) {
@@ -177,10 +178,26 @@ class Words {
                        : "writes wait for a promotion of " + heirs + " by hand");
     for (const v1::ReplicaStatus& replica : state_.replicas()) {
       if (!replica.in_sync()) continue;
+      if (cluster_.has_store()) {
+        Line("if " + replica.node() + " dies",
+             state_.record().in_sync_size() > std::max<int>(2, state_.min_in_sync())
+                 ? "replicated writes wait until it is out of the set, a second or two"
+                 : "it leaves the set by itself; replicated writes wait until it is back");
+        continue;
+      }
       Line("if " + replica.node() + " dies",
            "replicated writes wait until it is back, or is removed: engram replicas remove " +
                replica.node() + " --space " + state_.memory_space_id());
     }
+  }
+
+  std::string StoreText() const {
+    const admin_v1::ConfigurationStore& store = cluster_.store();
+    const int64_t ms = store.lease().seconds() * 1000 + store.lease().nanos() / 1'000'000;
+    std::string text = store.store();
+    text += ms > 0 ? "; this node's lease is good for " + std::to_string(ms) + " ms"
+                   : "; this node has no lease: local writes and reads of the primary wait";
+    return store.why().empty() ? text : text + "; " + store.why();
   }
 
   void History() {

@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "engram/api/admin.h"
 #include "engram/api/replica_state.h"
 #include "engram/api/request_checks.h"
 #include "engram/api/service_impl.h"
@@ -35,7 +36,7 @@ void PickMetrics(std::string_view exposition, const v1::IntrospectRequest& reque
 
 // Its place among the configured nodes.
 void FillPlace(runtime::Replication* replication, v1::NodeInfo* info) {
-  info->set_mode(replication == nullptr ? "single" : "static");
+  info->set_mode(ModeOf(replication));
   info->set_nodes(1);
   if (replication == nullptr) return;
   const runtime::ReplicationOptions& options = replication->options();

@@ -185,9 +185,12 @@ std::string PromotionTable(const admin::v1::PromoteResponse& report) {
                     FitText(node)});
   }
   text += Table(rows) + "\n";
-  text += Label("votes", std::to_string(report.votes()) + " of " + std::to_string(report.voters()) +
-                             " for epoch " + Epoch(report.epoch()) + ", a majority is " +
-                             std::to_string(report.votes_needed()));
+  // With a store outside nobody votes.
+  if (report.voters() > 0)
+    text +=
+        Label("votes", std::to_string(report.votes()) + " of " + std::to_string(report.voters()) +
+                           " for epoch " + Epoch(report.epoch()) + ", a majority is " +
+                           std::to_string(report.votes_needed()));
   if (!InSet(report)) {
     text += Label("may be lost", "how much is not known: " + report.node() + " is not in the set");
   } else if (!report.has_loss_after()) {

@@ -258,7 +258,7 @@ std::optional<size_t> Copy::leader() const {
 }
 
 bool Copy::idle() const {
-  if (handing_.has_value()) return false;
+  if (handing_.has_value() || store_->busy()) return false;
   if (role_ == Role::kReplica) return leader().has_value() && joined_;
   if (role_ == Role::kCandidate || !confirms_.empty() || joining_.has_value()) return false;
   if (set_change_under_way_ || beginning_.has_value()) return false;

@@ -34,6 +34,12 @@ void Copy::On(const Stand& event, Effects* out) {
     TakeReply(store_->Start(request, Context(), out), out);
     return;
   }
+  // A store outside may refuse, and nobody has promised anything until it has not: who follows
+  // goes on following.
+  if (store_->outside() && !request.force && leader().has_value() && role_ == Role::kReplica) {
+    TakeReply(store_->Start(request, Context(), out), out);
+    return;
+  }
   // What was led ends here: the new epoch is another, and entries that were shipped and not synced
   // may live on replicas.
   StepDown(out);
@@ -81,9 +87,14 @@ void Copy::TakeLead(const StoreReply& reply, Effects* out) {
     if (reply.report.has_value()) out->reports.push_back(*reply.report);
     return;
   }
-  if (role_ != Role::kCandidate) return;
+  const bool follows = store_->outside() && role_ == Role::kReplica;
+  if (role_ != Role::kCandidate && !follows) return;
   // More may have been promised while the store was asked.
   if (reply.outcome == Outcome::kDone && reply.record->epoch >= log_.promised) {
+    if (follows) {
+      StepDown(out);
+      SetRole(Role::kCandidate, out);
+    }
     if (reply.record->epoch > log_.promised) out->promise = log_.promised = reply.record->epoch;
     lease_ = reply.lease;
     beginning_ = Begin{*reply.record, /*new_epoch=*/true};
@@ -97,7 +108,7 @@ void Copy::TakeLead(const StoreReply& reply, Effects* out) {
     TakeReply(store_->Start(reply.request, Context(), out), out);
     return;
   }
-  StepDown(out);
+  if (!follows) StepDown(out);
   if (reply.two_histories && reply.report.has_value()) {
     Visit(Probe::kTwoHistories);
     RaiseAlarm("two_histories", reply.report->why, out);

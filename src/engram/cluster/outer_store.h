@@ -36,6 +36,7 @@ class OuterStore : public Store {
                                     Effects* effects) override;
   std::optional<StoreReply> OnTick(const StoreContext& context, Effects* effects) override;
   void Drop() override;
+  bool busy() const override { return work_.has_value() || probed_.has_value(); }
   bool outside() const override { return true; }
   bool MadeBy(Epoch epoch, size_t place) const override;
 

@@ -39,6 +39,7 @@ class StaticStore : public Store {
                                      Effects* effects) override;
   std::optional<StoreReply> OnTick(const StoreContext& context, Effects* effects) override;
   void Drop() override { round_.reset(); }
+  bool busy() const override { return round_.has_value() || probe_.has_value(); }
   bool outside() const override;
   bool MadeBy(Epoch epoch, size_t place) const override;
 

@@ -96,6 +96,8 @@ class Store {
   virtual std::optional<StoreReply> OnTick(const StoreContext& context, Effects* effects) = 0;
   // The copy follows somebody, or promised a higher epoch: what is under way ends.
   virtual void Drop() = 0;
+  // Something is under way that a tick may move on.
+  virtual bool busy() const = 0;
   // The record is kept outside of the log, and the set may shrink by itself.
   virtual bool outside() const = 0;
   // Whether `epoch` can have been made by the node at `place`.

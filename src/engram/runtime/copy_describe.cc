@@ -149,6 +149,8 @@ SpaceState CopyRunner::Describe() {
   state.writes_lost = counts_.local_writes_lost;
   state.min_in_sync = copy_->min_in_sync();
   if (const auto* record = copy_->newest()) state.record = *record;
+  // With a store outside the log has the set as it was when the epoch began.
+  if (state.role == Role::kPrimary) state.record = copy_->current();
   const Status local = copy_->Admit(false, now), replicated = copy_->Admit(true, now);
   state.writes_local = local.ok();
   state.writes_replicated = replicated.ok();

@@ -17,8 +17,8 @@ using replication::Mutant;
 namespace {
 
 constexpr uint64_t kBatchCredit = 24u << 20;
-constexpr Duration kPromotionDeadline = std::chrono::seconds(5);  // longer than the store's
-constexpr Duration kSwitchDeadline = std::chrono::seconds(8);     // longer than the core's
+constexpr Duration kPromotionDeadline = std::chrono::seconds(3);
+constexpr Duration kSwitchDeadline = std::chrono::seconds(8);  // longer than the core's
 
 // EpochStarts and settings among the records of a batch.
 struct News {
@@ -414,8 +414,10 @@ void CopyRunner::AnswerOvertaken() {
       report.why = "the copy was opened again meanwhile";
       report.what_helps = "see who leads now, and try again";
     }
+    // Longer than the store's.
+    const Duration deadline = kPromotionDeadline + context_.options->lease_ttl;
     for (const auto& [id, promotion] : promotions_) {
-      if (context_.clock->Now() - promotion.asked < kPromotionDeadline) continue;
+      if (context_.clock->Now() - promotion.asked < deadline) continue;
       cluster::PromotionReport& report = overtaken.emplace_back();
       report.id = id;
       report.why = "another node asked for a higher epoch meanwhile, or the copy could not go on";

@@ -186,14 +186,31 @@ void CopyRunner::Run(std::function<void()> task) {
 
 void CopyRunner::Step(What what) {
   cluster::Effects effects;
+  std::string change;
   {
     MutexLock lock(mutex_);
     if (copy_ == nullptr) return;
     effects = copy_->Step({context_.clock->Now(), std::move(what)});
     busy_ = !copy_->idle();
     NoteTold();
+    if (context_.outer != nullptr) change = ChangeOfSet();
+  }
+  if (!change.empty()) {
+    ++counts_.set_changes;
+    Note(std::move(change));
   }
   Carry(std::move(effects));
+}
+
+// With the static store an EpochStart says it (DoBegin).
+std::string CopyRunner::ChangeOfSet() {
+  if (copy_->role() != Role::kPrimary) return "";
+  const replication::SpaceRecord& now = copy_->current();
+  const auto before = std::exchange(noted_set_, {now.epoch, now.in_sync});
+  if (before.first != now.epoch || before.second == now.in_sync) return "";
+  std::string set;
+  for (const auto& member : now.in_sync) set += (set.empty() ? "" : ", ") + member.node;
+  return "the in-sync set is now " + set;
 }
 
 // A leader that has committed less than the one before begins anew.

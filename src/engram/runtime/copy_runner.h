@@ -137,6 +137,8 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
 
   // copy_runner.cc
   void HearContacts() REQUIRES(mutex_);
+  // In words, when the set has changed in a store outside.
+  std::string ChangeOfSet() REQUIRES(mutex_);
   void NoteTold() REQUIRES(mutex_);
   using What = decltype(cluster::Event::what);
   void Run(std::function<void()> task);
@@ -203,7 +205,8 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   std::deque<std::string> history_ GUARDED_BY(mutex_);
   std::vector<replication::ReplicaStatus> told_status_ GUARDED_BY(mutex_);  // by place
   uint64_t openings_ GUARDED_BY(mutex_) = 0;
-  std::string trouble_ GUARDED_BY(mutex_);  // of this life of the log
+  std::pair<Epoch, replication::Members> noted_set_ GUARDED_BY(mutex_);  // that is led
+  std::string trouble_ GUARDED_BY(mutex_);                               // of this life of the log
   // Following: when the primary said what to be committed, and when this copy showed all of it.
   replication::DurableTimes told_times_ GUARDED_BY(mutex_);
   Instant caught_up_at_ GUARDED_BY(mutex_);

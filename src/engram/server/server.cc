@@ -87,8 +87,8 @@ std::string Server::Impl::Addresses() const {
                      WithPort(options.listen.ops, ops->port());
   if (options.cluster.has_nodes()) {
     const size_t nodes = options.cluster.nodes.size();
-    text += " · replication " + options.listen.replication + " · static, " + std::to_string(nodes) +
-            (nodes == 1 ? " node" : " nodes");
+    text += " · replication " + options.listen.replication + " · " + options.cluster.mode + ", " +
+            std::to_string(nodes) + (nodes == 1 ? " node" : " nodes");
   }
   return text + (options.tls.insecure ? " · no keys: open to everybody who can connect"
                                       : " · no keys: loopback only");
