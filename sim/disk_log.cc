@@ -84,8 +84,12 @@ DiskEntry ToDiskEntry(const record::EntryHeader& header, ByteView payload) {
 }
 
 DiskLog ReadDiskLog(env::FileSystem& fs, const std::string& space) {
+  return ReadLogIn(fs, SpaceDirectory(space));
+}
+
+DiskLog ReadLogIn(env::FileSystem& fs, const std::string& directory) {
   DiskLog log;
-  const Status status = wal::Dump(fs, SpaceDirectory(space), [&](const wal::DumpRecord& record) {
+  const Status status = wal::Dump(fs, directory, [&](const wal::DumpRecord& record) {
     if (!record::IsNumbered(record.header.type)) return true;
     log.broken = Misfit(log, record.header);
     if (!log.broken.empty()) return false;
@@ -96,9 +100,8 @@ DiskLog ReadDiskLog(env::FileSystem& fs, const std::string& space) {
   return log;
 }
 
-std::vector<DiskEntry> ReadQuarantined(env::FileSystem& fs, const std::string& space) {
+std::vector<DiskEntry> ReadQuarantineIn(env::FileSystem& fs, const std::string& directory) {
   std::vector<DiskEntry> entries;
-  const std::string directory = SpaceDirectory(space);
   const auto files = wal::ListQuarantine(fs, directory);
   if (!files.ok()) return entries;
   for (const wal::QuarantineFile& file : *files) {

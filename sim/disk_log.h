@@ -42,7 +42,8 @@ struct DiskLog {
 std::string SpaceDirectory(const std::string& space);
 DiskEntry ToDiskEntry(const record::EntryHeader& header, ByteView payload);
 DiskLog ReadDiskLog(env::FileSystem& fs, const std::string& space);
-// Every entry in the quarantine files of the space.
-std::vector<DiskEntry> ReadQuarantined(env::FileSystem& fs, const std::string& space);
+DiskLog ReadLogIn(env::FileSystem& fs, const std::string& directory);
+// Every entry in the quarantine files of a space.
+std::vector<DiskEntry> ReadQuarantineIn(env::FileSystem& fs, const std::string& directory);
 
 }  // namespace engram::sim

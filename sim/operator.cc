@@ -1,5 +1,7 @@
 #include "sim/operator.h"
 
+#include <algorithm>
+
 #include "engram/runtime/replication_impl.h"
 
 namespace engram::sim {
@@ -57,12 +59,44 @@ void Operator::LookAt(const SpacePlan& plan) {
   if (!short_of_copies) care.short_since = now;
   if (anywhere || !all_up) care.gone_since = now;
   if (primary.has_value()) care.failures = 0;
+  const auto refuses = primary.has_value() ? RefusingCopy(space, *primary) : std::nullopt;
+  if (!refuses.has_value()) care.whole_since = now;
   if (care.asking) return;
+  if (now - care.whole_since > kPatience) return Decide(space, *refuses, &care);
   if (now - care.without_since > kPatience) return Promote(space, &care);
   if (now - care.short_since > kPatience) Remove(space, *primary, &care);
   if (now - care.gone_since > kPatience) MakeAnew(plan, &care);
   const bool may = plan_.switchovers && !calm_ && primary.has_value() && !care.asking;
   if (may && switch_prng_.OneIn(6)) SwitchOver(space, *primary, &care);
+}
+
+// Two copies have each committed alone, since a statement was false. The history of the one that
+// leads is taken for the right one; the other copy refuses it, is not in its set, and is the
+// operator's to put aside.
+std::optional<size_t> Operator::RefusingCopy(const std::string& space, size_t primary) {
+  if (!calm_ || !facts_.MayPart(space) || world_.size() != 2) return std::nullopt;
+  const size_t other = 1 - primary;
+  const auto leads = StateOf(world_, primary, space), refuses = StateOf(world_, other, space);
+  if (!refuses.has_value() || !leads->record.has_value()) return std::nullopt;
+  const auto& set = leads->record->in_sync;
+  const bool in_set = std::any_of(set.begin(), set.end(), [&](const replication::Member& member) {
+    return member.node == world_.NameOf(other);
+  });
+  const bool alarmed = refuses->alarm.find(" is committed here") != std::string::npos;
+  return alarmed && !in_set && refuses->promised <= leads->epoch ? std::optional(other)
+                                                                 : std::nullopt;
+}
+
+// What the copy had stays where a person can look at it.
+void Operator::Decide(const std::string& space, size_t refuses, Care* care) {
+  world_.scheduler().Trace("operator: gives up what " + world_.NameOf(refuses) + " has of " +
+                           space);
+  care->whole_since = world_.scheduler().now();
+  (void)world_.StopNode(refuses);
+  if (const Status aside = world_.PutAside(refuses, space); !aside.ok()) {
+    world_.scheduler().Trace("it cannot be put aside: " + aside.message());
+  }
+  StartAgain(refuses);
 }
 
 // Whatever goes wrong just then: a hand-over needs no other excuse than that it is asked for.
@@ -149,7 +183,7 @@ void Operator::Promote(const std::string& space, Care* care) {
   } else if (plan_.false_statements && !calm_ && prng_.OneIn(2)) {
     const size_t other = (place + 1 + prng_.Below(world_.size() - 1)) % world_.size();
     command.stopped = world_.NameOf(other);
-    facts_.false_statements = true;
+    facts_.false_statements.insert(space);
   }
   command.force = (plan_.forces || calm_) && care->failures > 3;
   Send(command.force ? Fittest(space) : place, command, care);
@@ -226,6 +260,10 @@ void Operator::LookAfterLogs() {
 void Operator::Restart(size_t place) {
   world_.scheduler().Trace("operator: restarts " + world_.NameOf(place));
   world_.Kill(place, /*process_only=*/true);
+  StartAgain(place);
+}
+
+void Operator::StartAgain(size_t place) {
   const Status started = world_.Start(place);
   if (started.ok()) return;
   world_.scheduler().Trace(world_.NameOf(place) + " does not start: " + started.message());

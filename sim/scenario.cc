@@ -108,7 +108,7 @@ class Player {
     }
     if (command.force) simulation_.facts().forced[kSpace] = world_.scheduler().now();
     if (command.stopped.has_value() && world_.up(Place(*command.stopped))) {
-      simulation_.facts().false_statements = true;
+      simulation_.facts().false_statements.insert(kSpace);
     }
     const size_t place = Place(words[1]);
     if (!world_.up(place)) return "it is down";
@@ -167,6 +167,9 @@ class Player {
       world_.Wipe(place);
       ++simulation_.facts().wipes;
       simulation_.facts().wiped.insert(place);
+    } else if (step == "put-aside") {
+      const Status aside = world_.PutAside(place, kSpace);
+      if (!aside.ok()) return aside.message();
     } else if (step == "pause") {
       world_.scheduler().Pause(static_cast<Owner>(place), world_.scheduler().now() + Ms(words[2]));
     } else if (step == "step-clock") {

@@ -12,13 +12,13 @@ namespace {
 // Steps, and the least and the greatest number of words behind them.
 const std::map<std::string, std::pair<size_t, size_t>>& Steps() {
   static const std::map<std::string, std::pair<size_t, size_t>> steps = {
-      {"write", {2, 4}},     {"write-on", {2, 3}}, {"delete", {2, 3}},     {"kill", {1, 1}},
-      {"power-cut", {1, 1}}, {"crash", {3, 3}},    {"crash-at", {4, 4}},   {"lose", {3, 3}},
-      {"start", {1, 1}},     {"wipe", {1, 1}},     {"cut", {2, 2}},        {"cut-from", {2, 2}},
-      {"join", {2, 2}},      {"pause", {2, 2}},    {"step-clock", {2, 2}}, {"fault", {3, 3}},
-      {"mend-disk", {1, 1}}, {"free", {2, 2}},     {"promote", {1, 4}},    {"remove", {2, 2}},
-      {"run", {1, 1}},       {"until", {2, 3}},    {"network", {2, 2}},    {"sees", {2, 2}},
-      {"sees-not", {2, 2}},  {"reached", {1, 1}},
+      {"write", {2, 4}},     {"write-on", {2, 3}},  {"delete", {2, 3}},    {"kill", {1, 1}},
+      {"power-cut", {1, 1}}, {"crash", {3, 3}},     {"crash-at", {4, 4}},  {"lose", {3, 3}},
+      {"start", {1, 1}},     {"wipe", {1, 1}},      {"put-aside", {1, 1}}, {"cut", {2, 2}},
+      {"cut-from", {2, 2}},  {"join", {2, 2}},      {"pause", {2, 2}},     {"step-clock", {2, 2}},
+      {"fault", {3, 3}},     {"mend-disk", {1, 1}}, {"free", {2, 2}},      {"promote", {1, 4}},
+      {"remove", {2, 2}},    {"run", {1, 1}},       {"until", {2, 3}},     {"network", {2, 2}},
+      {"sees", {2, 2}},      {"sees-not", {2, 2}},  {"reached", {1, 1}},
   };
   return steps;
 }

@@ -1,8 +1,10 @@
 #include "sim/world.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engram/base/probe.h"
+#include "sim/disk_log.h"
 
 namespace engram::sim {
 
@@ -162,6 +164,24 @@ void World::Wipe(size_t place) {
   ++nodes_[place]->disk_life;
   SetDisk(place, std::make_unique<env::MemoryFileSystem>());
   scheduler_.Trace("wipe " + NameOf(place));
+}
+
+Status World::PutAside(size_t place, const std::string& space) {
+  const std::string directory = "/aside/" + std::to_string(put_aside_.size()) + "/" + space;
+  env::MemoryFileSystem& files = *nodes_[place]->files;
+  RETURN_IF_ERROR(files.CreateDirectories(env::DirectoryOf(directory)));
+  RETURN_IF_ERROR(files.Rename(SpaceDirectory(space), directory));
+  RETURN_IF_ERROR(files.SyncDirectory(env::DirectoryOf(SpaceDirectory(space))));
+  RETURN_IF_ERROR(files.SyncDirectory(env::DirectoryOf(directory)));
+  put_aside_.push_back({place, space, directory});
+  scheduler_.Trace("put aside " + space + " of " + NameOf(place));
+  return OkStatus();
+}
+
+std::pair<uint64_t, size_t> World::copy_life(size_t place, const std::string& space) const {
+  const auto is = [&](const Aside& aside) { return aside.place == place && aside.space == space; };
+  return {disk_life(place),
+          static_cast<size_t>(std::count_if(put_aside_.begin(), put_aside_.end(), is))};
 }
 
 void World::SlowDown(size_t place, Duration flush, Duration others) {

@@ -50,6 +50,14 @@ class World {
   Status StopNode(size_t place);
   // A new disk: comes back as another incarnation. Only when it is down.
   void Wipe(size_t place);
+  // As an operator does it: the directory of a space is put aside and kept, where nobody but
+  // checkers looks, and the copy begins again with nothing. Only when it is down.
+  Status PutAside(size_t place, const std::string& space);
+  struct Aside {
+    size_t place;
+    std::string space, directory;
+  };
+  const std::vector<Aside>& put_aside() const { return put_aside_; }
   bool up(size_t place) const { return nodes_[place]->node != nullptr; }
 
   runtime::Node& node(size_t place) { return *nodes_[place]->node; }
@@ -61,6 +69,8 @@ class World {
   uint64_t life(size_t place) const { return nodes_[place]->life; }
   // Another number for each new disk.
   uint64_t disk_life(size_t place) const { return nodes_[place]->disk_life; }
+  // … and for each beginning of this copy on one.
+  std::pair<uint64_t, size_t> copy_life(size_t place, const std::string& space) const;
   std::string NameOf(size_t place) const { return "n" + std::to_string(place + 1); }
   // How long a task of the pool that syncs, and of the others, may wait for its turn.
   void SlowDown(size_t place, Duration flush, Duration others);
@@ -99,6 +109,7 @@ class World {
   Network network_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::optional<Owner> starting_;
+  std::vector<Aside> put_aside_;
 };
 
 }  // namespace engram::sim

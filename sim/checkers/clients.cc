@@ -130,7 +130,7 @@ class Linearizable : public Checker {
       const DiskEntry* entry = log.At(reading.visible.sequence);
       if (entry == nullptr || entry->epoch != reading.visible.epoch) {
         // Nothing that was shown may be gone, but with what a single copy had.
-        if (scene_.facts.false_statements || log.StatesLossOf(reading.visible)) continue;
+        if (scene_.facts.MayPart(space) || log.StatesLossOf(reading.visible)) continue;
         return Fail(space + ": " + NameOf(reading.place) + " showed entry " +
                     ToString(reading.visible.sequence) + " of epoch " +
                     ToString(reading.visible.epoch) + ", which was never committed");
@@ -161,7 +161,7 @@ class Linearizable : public Checker {
 };
 
 // Every acknowledged write that the cluster no longer has lies in a quarantine file, and the metric
-// counts it.
+// counts it; or in a directory that the operator has put aside.
 class LossAccounted : public Checker {
  public:
   explicit LossAccounted(Scene& scene) : Checker(scene, "local-loss-accounted") {}
@@ -181,18 +181,25 @@ class LossAccounted : public Checker {
 
  private:
   void Judge(const std::string& space, const DiskLog& log) {
-    std::set<std::string> kept, saved, lost;
-    for (const DiskEntry& entry : log.entries) kept.insert(entry.text);
+    std::set<std::string> kept, saved, aside, lost;
+    const auto add = [](const std::vector<DiskEntry>& entries, std::set<std::string>* texts) {
+      for (const DiskEntry& entry : entries) texts->insert(entry.text);
+    };
+    add(log.entries, &kept);
     for (size_t place = 0; place < scene_.world.size(); ++place) {
-      for (const DiskEntry& entry : ReadQuarantined(scene_.world.files(place), space)) {
-        saved.insert(entry.text);
-      }
+      add(ReadQuarantineIn(scene_.world.files(place), SpaceDirectory(space)), &saved);
+    }
+    for (const World::Aside& put : scene_.world.put_aside()) {
+      if (put.space != space) continue;
+      add(ReadLogIn(scene_.world.files(put.place), put.directory).entries, &aside);
+      add(ReadQuarantineIn(scene_.world.files(put.place), put.directory), &saved);
     }
     for (const Operation& operation : scene_.history.operations) {
       if (operation.space != space || !operation.ok()) continue;
       for (const Written& written : operation.written) {
         if (kept.contains(written.text)) continue;
         if (!saved.contains(written.text)) {
+          if (aside.contains(written.text)) continue;
           // With the disk went the entry.
           if (operation.disk_life != scene_.world.disk_life(operation.place)) continue;
           if (scene_.facts.Doubt(space)) continue;

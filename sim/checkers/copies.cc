@@ -145,12 +145,12 @@ class LagHonest : public Checker {
     const auto* truth = Find(poll, other, state.space);
     // A node that nobody has told yet that it no longer leads may not know.
     const bool follows = truth != nullptr && truth->promised <= state.epoch;
-    // That a disk was lost meanwhile can be known of nobody who is away.
+    // That a disk was lost meanwhile, or a copy put aside, can be known of nobody who is away.
     const std::tuple key(place, scene_.world.life(place), other, state.space);
-    if (replica.joined) disks_[key] = scene_.world.disk_life(other);
-    const bool same_disk = disks_.try_emplace(key, scene_.world.disk_life(other)).first->second ==
-                           scene_.world.disk_life(other);
-    if (follows && same_disk && truth->durable < state.durable) {
+    const auto life = scene_.world.copy_life(other, state.space);
+    if (replica.joined) copies_[key] = life;
+    const bool same_copy = copies_.try_emplace(key, life).first->second == life;
+    if (follows && same_copy && truth->durable < state.durable) {
       const uint64_t lacks = state.durable.value() - truth->durable.value();
       if (replica.lag.entries < lacks) {
         return Fail(where + " that it lacks " + std::to_string(replica.lag.entries) +
@@ -168,7 +168,7 @@ class LagHonest : public Checker {
          std::to_string(parted.count() / 1'000'000) + " ms");
   }
   std::map<std::pair<size_t, uint64_t>, Instant> began_;  // by place and life
-  std::map<std::tuple<size_t, uint64_t, size_t, std::string>, uint64_t> disks_;
+  std::map<std::tuple<size_t, uint64_t, size_t, std::string>, std::pair<uint64_t, size_t>> copies_;
 };
 
 // When everything is mended: one primary, everybody in the set, equal logs, and writes go on.

@@ -1,4 +1,5 @@
 // Logs, epochs and commit: log-matching, one-primary-per-epoch, commit, rewind-not-below-commit.
+#include <algorithm>
 #include <utility>
 
 #include "sim/checkers/checker.h"
@@ -117,13 +118,6 @@ class Losses {
   std::map<std::string, std::map<Epoch, Sequence>> stated_;
 };
 
-// What is excused of a commit that is gone: a stated loss, and entries that one copy alone had when
-// the operator said what was not so.
-bool Excused(const Scene& scene, const Losses& losses, const std::string& space, Position gone) {
-  if (scene.facts.Doubt(space) || scene.facts.false_statements) return true;
-  return losses.Cover(space, gone);
-}
-
 // Commit never falls while a process runs, and no entry at or below any commit ever reported is
 // lost or changed, but inside a stated loss.
 class Commit : public Checker {
@@ -145,25 +139,38 @@ class Commit : public Checker {
     if (!rest.converged) return;
     for (const auto& [space, primary] : rest.primary) {
       const DiskLog& log = rest.poll.logs.at(space)[primary];
-      for (const auto& [at, known] : known_[{space, log.identity()}]) {
+      for (const auto& [at, contents] : known_[{space, log.identity()}]) {
         const DiskEntry* entry = log.At(at);
-        if (entry != nullptr && entry->crc == known.crc) continue;
-        if (Excused(scene_, losses_, space, {known.epoch, at})) continue;
-        return Fail(space + ": entry " + ToString(at) + " of epoch " + ToString(known.epoch) +
-                    " was committed, as " + NameOf(known.place) + " said, and is gone");
+        for (const auto& [crc, known] : contents) {
+          if ((entry != nullptr && entry->crc == crc) || Excused(space, at, known)) continue;
+          return Fail(space + ": entry " + ToString(at) + " of epoch " + ToString(known.epoch) +
+                      " was committed, as " + SaidBy(known) + " said, and is gone");
+        }
       }
     }
   }
 
  private:
   struct Known {
-    uint32_t crc;
     Epoch epoch;
-    size_t place;
+    std::set<size_t> places;  // that said so
   };
+  using Contents = std::map<uint32_t, Known>;  // by checksum
+  // A stated loss; and what one copy committed alone, when the operator said what was not so.
+  bool Excused(const std::string& space, Sequence at, const Known& gone) const {
+    if (scene_.facts.Doubt(space) || losses_.Cover(space, {gone.epoch, at})) return true;
+    return scene_.facts.MayPart(space) && gone.places.size() == 1;
+  }
+  std::string SaidBy(const Known& known) const {
+    std::string names;
+    for (const size_t place : known.places) names += (names.empty() ? "" : " and ") + NameOf(place);
+    return names;
+  }
   void LookAt(size_t place, const runtime::SpaceState& state) {
     Sequence& commit = commits_[{place, scene_.world.life(place), state.openings, state.space}];
-    if (state.commit < commit && !Excused(scene_, losses_, state.space, {Epoch(), commit})) {
+    const bool excused =
+        scene_.facts.Doubt(state.space) || losses_.Cover(state.space, {Epoch(), commit});
+    if (state.commit < commit && !excused) {
       Fail(state.space + ": the commit of " + NameOf(place) + " fell from " + ToString(commit) +
            " to " + ToString(state.commit));
     }
@@ -173,12 +180,14 @@ class Commit : public Checker {
     auto& known = known_[{state.space, log.identity()}];
     for (const DiskEntry& entry : log.entries) {
       if (entry.sequence > state.commit) break;
-      const Known now{entry.crc, entry.epoch, place};
-      const auto [it, fresh] = known.try_emplace(entry.sequence, now);
-      if (fresh || it->second.crc == entry.crc) continue;
-      const Known older = it->second.epoch < entry.epoch ? it->second : now;
-      it->second = it->second.epoch < entry.epoch ? now : it->second;
-      if (Excused(scene_, losses_, state.space, {older.epoch, entry.sequence})) continue;
+      Contents& contents = known[entry.sequence];
+      Known& now = contents[entry.crc];
+      now.epoch = entry.epoch;
+      if (!now.places.insert(place).second || contents.size() == 1) continue;
+      const auto earliest = std::min_element(
+          contents.begin(), contents.end(),
+          [](const auto& a, const auto& b) { return a.second.epoch < b.second.epoch; });
+      if (Excused(state.space, entry.sequence, earliest->second)) continue;
       return Fail(state.space + ": entry " + ToString(entry.sequence) +
                   " was committed with two contents, says " + NameOf(place));
     }
@@ -186,7 +195,7 @@ class Commit : public Checker {
   Losses losses_;
   // By place, life of the process, opening of the log.
   std::map<std::tuple<size_t, uint64_t, uint64_t, std::string>, Sequence> commits_;
-  std::map<std::pair<std::string, uint32_t>, std::map<Sequence, Known>> known_;
+  std::map<std::pair<std::string, uint32_t>, std::map<Sequence, Contents>> known_;
 };
 
 // A copy never cuts what it knew to be committed and had synced, but inside a stated loss.
@@ -197,7 +206,7 @@ class Rewind : public Checker {
     losses_.Note(poll);
     for (size_t place = 0; place < poll.states.size(); ++place) {
       for (const runtime::SpaceState& state : poll.states[place]) {
-        Mark& mark = marks_[{place, scene_.world.disk_life(place), state.space}];
+        Mark& mark = marks_[{place, scene_.world.copy_life(place, state.space), state.space}];
         // Who was opened anew knows what its disk has kept.
         const std::pair opening(scene_.world.life(place), state.openings);
         if (std::exchange(mark.opening, opening) != opening) {
@@ -231,7 +240,7 @@ class Rewind : public Checker {
          ", and knew " + ToString(mark.through) + " to be committed");
   }
   void Compare(const std::string& space, size_t place, const DiskLog& log) {
-    const auto it = marks_.find({place, scene_.world.disk_life(place), space});
+    const auto it = marks_.find({place, scene_.world.copy_life(place, space), space});
     if (it == marks_.end()) return;
     Mark& mark = it->second;
     for (const DiskEntry& entry : log.entries) {
@@ -247,7 +256,7 @@ class Rewind : public Checker {
     }
   }
   Losses losses_;
-  std::map<std::tuple<size_t, uint64_t, std::string>, Mark> marks_;
+  std::map<std::tuple<size_t, std::pair<uint64_t, size_t>, std::string>, Mark> marks_;
 };
 
 }  // namespace

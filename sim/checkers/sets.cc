@@ -82,7 +82,7 @@ class PrimaryInSet : public Checker {
     const replication::SpaceRecord& record = *state.record;
     replication::SpaceRecord& counts = counts_[state.space];
     // Two lost disks, force, or a statement that was not true: somebody may have gone on alone.
-    const bool excused = scene_.facts.Doubt(state.space) || scene_.facts.false_statements;
+    const bool excused = scene_.facts.Doubt(state.space) || scene_.facts.MayPart(state.space);
     const bool begins = record.epoch > counts.epoch && !counts.epoch.is_zero();
     if (begins && !excused && !Holds(counts.in_sync, record.primary) &&
         !Holds(SetBefore(place, state.space, record, counts), record.primary)) {

@@ -80,19 +80,21 @@ int RunExport(Context& context, const ExportFlags& flags) {
   if (flags.path != "-") file.open(flags.path);
   std::ostream& out = flags.path == "-" ? std::cout : file;
   Progress progress("episodes", 0);
-  uint64_t written = 0;
+  uint64_t written = 0, left_out = 0;
   do {
     Result<v1::ListResponse> reply = context.client().List(request);
     if (!reply.ok()) return PrintError(reply.status());
     for (const v1::Episode& episode : reply->episodes()) out << ToJsonLine(episode) << "\n";
+    NoteWarnings(reply->warnings());
     written += static_cast<uint64_t>(reply->episodes_size());
+    left_out += static_cast<uint64_t>(reply->warnings_size());
     progress.Update(written);
     request.set_page_token(reply->next_page_token());
   } while (!request.page_token().empty());
   out.flush();
   if (!out) return PrintError(Status(Reason::IO, flags.path + " could not be written."));
   progress.Finish(Grouped(written) + " episodes · " + FormatTook(progress.elapsed()));
-  return 0;
+  return left_out == 0 ? 0 : InfoOf(Reason::CORRUPTION_DETECTED).exit_code;
 }
 
 CLI::App* AddSource(CLI::App* group, Context* context, const char* name, const char* help,

@@ -124,6 +124,10 @@ void SetQuiet(bool quiet) {
   g_quiet = quiet;
 }
 
+void NoteWarnings(const google::protobuf::RepeatedPtrField<v1::Warning>& warnings) {
+  for (const v1::Warning& warning : warnings) Note(warning.message());
+}
+
 void Note(const std::string& line) {
   if (!g_quiet) std::fprintf(stderr, "%s\n", line.c_str());
 }

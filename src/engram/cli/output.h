@@ -28,6 +28,7 @@ bool StderrIsTerminal();
 // "error: …" and the parts of the text; returns the exit code of the reason.
 int PrintError(const Status& status);
 void Note(const std::string& line);  // stderr, not with --quiet
+void NoteWarnings(const google::protobuf::RepeatedPtrField<v1::Warning>& warnings);
 void SetQuiet(bool quiet);
 
 // A bar on stderr: redrawn at most ten times a second on a terminal, nothing elsewhere but the

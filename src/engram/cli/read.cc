@@ -91,6 +91,7 @@ int RunList(Context& context, const ListFlags& flags) {
     }
     if (!context.json) {
       for (const v1::Episode& episode : reply->episodes()) PrintEpisode(episode, flags.format);
+      NoteWarnings(reply->warnings());
     }
     if (reply->next_page_token().empty()) return 0;
     if (!flags.all) {
@@ -151,6 +152,7 @@ int RunReminisce(Context& context, const ReminisceFlags& flags) {
   std::string themes;
   for (const std::string& theme : reply->memory_themes())
     themes += (themes.empty() ? "" : ", ") + theme;
+  NoteWarnings(reply->warnings());
   if (!themes.empty()) Note("themes: " + themes);
   if (!reply->next_page_token().empty()) Note("more: --page " + reply->next_page_token());
   return 0;

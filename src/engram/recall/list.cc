@@ -42,19 +42,19 @@ Result<v1::ListResponse> List(space::View& view, const v1::ListRequest& request)
   if (later_page) {
     ASSIGN_OR_RETURN(token, ParsePageToken(request.page_token(), token.request));
   }
+  v1::ListResponse reply;
   ASSIGN_OR_RETURN(
       std::vector<Listed> listed,
-      Collect(view, {std::move(filter)}, later_page ? std::optional(token.pinned) : std::nullopt));
-  v1::ListResponse reply;
+      Collect(view, {std::move(filter)}, later_page ? std::optional(token.pinned) : std::nullopt,
+              reply.mutable_warnings()));
   reply.set_count(listed.size());
   if (request.count_only()) return reply;
   if (TakePage(KindOf(request.order()), IsDescending(request.order()), size, later_page, &token,
                &listed)) {
     reply.set_next_page_token(Format(token));
   }
-  for (const Listed& one : listed) {
-    ASSIGN_OR_RETURN(*reply.add_episodes(), LoadListed(view, one, request.include_embedding()));
-  }
+  LoadPage(view, listed, request.include_embedding(), reply.mutable_episodes(),
+           reply.mutable_warnings());
   return reply;
 }
 

@@ -42,14 +42,18 @@ Result<std::optional<Listed>> AsItWas(space::View& view,
 }
 
 Status AddReplaced(space::View& view, const std::vector<model::ResolvedFilter>& filters,
-                   Sequence pinned, std::vector<Listed>* listed) {
+                   Sequence pinned, std::vector<Listed>* listed, Warnings* warnings) {
   const bool suppressed_too = filters.front().include_suppressed;
   for (size_t i = view.rows(); i-- > 0 && view.row(static_cast<RowIndex>(i)).content > pinned;) {
     const auto row = static_cast<RowIndex>(i);
     if (!view.Live(row) || view.row(row).version <= 1) continue;
     if (view.Suppressed(row) && !suppressed_too) continue;
-    ASSIGN_OR_RETURN(std::optional<Listed> was, AsItWas(view, filters, row, pinned));
-    if (was) listed->push_back(*std::move(was));
+    Result<std::optional<Listed>> was = AsItWas(view, filters, row, pinned);
+    if (!was.ok()) {
+      *warnings->Add() = UnreadableWarning(view, row, was.status());
+    } else if (was->has_value()) {
+      listed->push_back(**std::move(was));
+    }
   }
   return OkStatus();
 }
@@ -69,14 +73,14 @@ Listed KeyOf(const PageToken& token) {
 
 Result<std::vector<Listed>> Collect(space::View& view,
                                     const std::vector<model::ResolvedFilter>& filters,
-                                    std::optional<Sequence> pinned) {
+                                    std::optional<Sequence> pinned, Warnings* warnings) {
   ASSIGN_OR_RETURN(const space::RowSet rows, SelectAll(view, filters));
   std::vector<Listed> listed;
   for (RowIndex row = 0; row < rows.rows(); ++row) {
     if (!rows.Has(row) || (pinned && view.row(row).content > *pinned)) continue;
     listed.push_back(ListedOf(view, row));
   }
-  if (pinned) RETURN_IF_ERROR(AddReplaced(view, filters, *pinned, &listed));
+  if (pinned) RETURN_IF_ERROR(AddReplaced(view, filters, *pinned, &listed, warnings));
   return listed;
 }
 
@@ -106,11 +110,22 @@ bool TakePage(Order order, bool descending, size_t size, bool later_page, PageTo
   return more;
 }
 
-Result<v1::Episode> LoadListed(space::View& view, const Listed& listed, bool with_embedding) {
-  if (!listed.old) return view.LoadEpisode(listed.row, with_embedding);
-  v1::Episode episode = *listed.old;
-  if (!with_embedding) episode.clear_embedding();
-  return episode;
+void LoadPage(space::View& view, const std::vector<Listed>& listed, bool with_embedding,
+              google::protobuf::RepeatedPtrField<v1::Episode>* episodes, Warnings* warnings) {
+  for (const Listed& one : listed) {
+    if (one.old) {
+      v1::Episode& episode = *episodes->Add();
+      episode = *one.old;
+      if (!with_embedding) episode.clear_embedding();
+      continue;
+    }
+    Result<v1::Episode> loaded = view.LoadEpisode(one.row, with_embedding);
+    if (loaded.ok()) {
+      *episodes->Add() = *std::move(loaded);
+    } else {
+      *warnings->Add() = UnreadableWarning(view, one.row, loaded.status());
+    }
+  }
 }
 
 }  // namespace engram::recall

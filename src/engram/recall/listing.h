@@ -1,7 +1,7 @@
 // Memories in a fixed order: what List and Reminisce page through. A later page shows the memories
 // as they were at the first page: one that was replaced meanwhile by its version of then, from the
-// log; one that was stored meanwhile not at all; one that was deleted meanwhile is gone. Used by
-// one thread.
+// log; one that was stored meanwhile not at all; one that was deleted meanwhile is gone. One whose
+// entry cannot be read is left out and named. Used by one thread.
 #pragma once
 
 #include <optional>
@@ -21,10 +21,12 @@ struct Listed {
   std::optional<v1::Episode> old;  // the version of the first page, when it is not the newest
 };
 
+using Warnings = google::protobuf::RepeatedPtrField<v1::Warning>;
+
 // Live memories that pass all filters, as they were at `pinned` when that is given; unordered.
 Result<std::vector<Listed>> Collect(space::View& view,
                                     const std::vector<model::ResolvedFilter>& filters,
-                                    std::optional<Sequence> pinned);
+                                    std::optional<Sequence> pinned, Warnings* warnings);
 
 enum class Order { kStored, kEvent };  // kEvent: undated last, then by turn and storing
 bool InOrder(Order order, bool descending, const Listed& a, const Listed& b);
@@ -33,6 +35,7 @@ bool InOrder(Order order, bool descending, const Listed& a, const Listed& b);
 bool TakePage(Order order, bool descending, size_t size, bool later_page, PageToken* token,
               std::vector<Listed>* listed);
 
-Result<v1::Episode> LoadListed(space::View& view, const Listed& listed, bool with_embedding);
+void LoadPage(space::View& view, const std::vector<Listed>& listed, bool with_embedding,
+              google::protobuf::RepeatedPtrField<v1::Episode>* episodes, Warnings* warnings);
 
 }  // namespace engram::recall

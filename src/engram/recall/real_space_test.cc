@@ -145,6 +145,41 @@ TEST(RealSpaceTest, AnEntryThatCannotBeReadHidesNoOther) {
   }
 }
 
+TEST(RealSpaceTest, AListLeavesOutWhatCannotBeReadAndNamesIt) {
+  RealSpace space(SmallSettings());
+  for (int i = 0; i < 20; ++i) {
+    v1::Episode episode = MakeEpisode("e" + std::to_string(i), "zebra number" + std::to_string(i));
+    ASSERT_TRUE(space.Remember(episode, kTestNow).ok());
+  }
+  v1::ListRequest list;
+  list.set_page_size(5);
+  const auto first = List(*space.View(), list);
+  ASSERT_TRUE(first.ok());
+  ASSERT_TRUE(space.Remember(MakeEpisode("e8", "a horse"), kTestNow).ok());
+  space.IndexAll();
+  space.Reopen();
+  space.DamageLog("zebra number8");  // as a later page of the list shows it
+  space.DamageLog("zebra number17");
+  const auto whole = [](const auto& reply) {
+    ASSERT_TRUE(reply.ok()) << reply.status().ToString();
+    EXPECT_EQ(reply->episodes_size() + reply->warnings_size(), 20) << "none is lost in silence";
+    ASSERT_GE(reply->warnings_size(), 1);
+    EXPECT_LE(reply->warnings_size(), 3) << "what lies beside it is good";
+    for (const v1::Warning& warning : reply->warnings()) {
+      EXPECT_EQ(warning.reason(), "RESULT_UNREADABLE");
+    }
+    EXPECT_NE(reply->warnings(0).message().find("'e17'"), std::string::npos);
+  };
+  whole(List(*space.View(), v1::ListRequest()));
+  whole(Reminisce(*space.View(), v1::ReminisceRequest(), kTestNow));
+  list.set_page_token(first->next_page_token());
+  const auto second = List(*space.View(), list);
+  ASSERT_TRUE(second.ok()) << second.status().ToString();
+  EXPECT_EQ(second->episodes_size(), 5);
+  ASSERT_EQ(second->warnings_size(), 1);
+  EXPECT_NE(second->warnings(0).message().find("'e8'"), std::string::npos);
+}
+
 TEST(RealSpaceTest, PagesAndForgetting) {
   RealSpace space(SmallSettings());
   for (int i = 0; i < 30; ++i) {

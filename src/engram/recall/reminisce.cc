@@ -185,21 +185,20 @@ Result<v1::ReminisceResponse> Reminisce(space::View& view, const v1::ReminisceRe
   const bool later_page = !request.page_token().empty();
   const bool newest_first = request.order() == v1::ReminisceRequest::ORDER_NEWEST_FIRST;
   const bool nearest_first = request.has_around_time();
+  v1::ReminisceResponse reply;
   ASSIGN_OR_RETURN(std::vector<Listed> listed,
-                   Collect(view, filters, later_page ? std::optional(token.pinned) : std::nullopt));
+                   Collect(view, filters, later_page ? std::optional(token.pinned) : std::nullopt,
+                           reply.mutable_warnings()));
   if (request.has_about_topic()) {
     RETURN_IF_ERROR(KeepTopic(view, request.about_topic(), token.now, &listed));
   }
   if (nearest_first) {
     MeasureFrom(view, model::UtcTime::FromProto(request.around_time()), &listed);
   }
-  v1::ReminisceResponse reply;
   if (TakePage(Order::kEvent, newest_first && !nearest_first, size, later_page, &token, &listed)) {
     reply.set_next_page_token(Format(token));
   }
-  for (const Listed& one : listed) {
-    ASSIGN_OR_RETURN(*reply.add_episodes(), LoadListed(view, one, false));
-  }
+  LoadPage(view, listed, false, reply.mutable_episodes(), reply.mutable_warnings());
   if (nearest_first) SortByTime(newest_first, &reply);
   AddVividness(&reply);
   AddEmotions(&reply);

@@ -114,10 +114,10 @@ class Forget : public Operation {
     for (size_t i = 0; i < targets_.ids().size(); ++i) {
       const IdState& state = targets_.state(i);
       if (!state.live && !command_.allow_missing) {
-        return Verdict::Refused(NoSuchMemory(core_, targets_.ids()[i]));
+        return Verdict::Settled(state.group, NoSuchMemory(core_, targets_.ids()[i]));
       }
       Status status = CheckCondition(command_.options, targets_.ids()[i], state);
-      if (!status.ok()) return Verdict::Refused(status);
+      if (!status.ok()) return Verdict::Settled(state.group, std::move(status));
       if (state.live && (deletes_ || !state.suppressed)) changed_.push_back(i);
     }
     if (changed_.empty()) return Verdict::Settled(targets_.after());

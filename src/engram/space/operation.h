@@ -47,12 +47,16 @@ class IdView {
 struct Verdict {
   enum Kind { kStale, kRefused, kSettled, kWrite };
   Kind kind = kWrite;
-  Status why;                    // kRefused
+  Status why;                    // kRefused; kSettled: what it found forbids it
   std::shared_ptr<Group> after;  // kSettled: nothing to write, but true only once this is durable
 
   static Verdict Stale() { return {kStale, {}, nullptr}; }
   static Verdict Refused(Status why) { return {kRefused, std::move(why), nullptr}; }
   static Verdict Settled(std::shared_ptr<Group> after) { return {kSettled, {}, std::move(after)}; }
+  // A refusal tells of what it rests on, which is as safe as the answer says, as any other.
+  static Verdict Settled(std::shared_ptr<Group> after, Status why) {
+    return {kSettled, std::move(why), std::move(after)};
+  }
   static Verdict Write() { return {}; }
 };
 

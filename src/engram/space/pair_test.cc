@@ -189,6 +189,48 @@ TEST_F(PairTest, AWriteBehindAPromiseIsToldThatThisCopyLeadsNoMore) {
   EXPECT_EQ(Write(a_, "y", {})->Get().status().reason(), Reason::NOT_PRIMARY);
 }
 
+// A refusal tells of what it rests on: a deletion that is not committed may yet be lost.
+TEST_F(PairTest, ARefusalIsAsSafeAsWhatItRestsOn) {
+  ASSERT_TRUE(Write(a_, "x", At(v1::DURABILITY_LOCAL))->Get().ok());
+  Agree(a_, b_);
+  ForgetCommand command;
+  command.ids = {"x"};
+  command.mode = v1::FORGET_MODE_DELETE;
+  command.options = At(v1::DURABILITY_LOCAL);
+  auto deleted = std::make_shared<Waiting<v1::ForgetResponse>>();
+  a_.space->Forget(command, deleted->done());
+  ASSERT_TRUE(deleted->Get().ok());
+  v1::UpdateRequest request;
+  *request.mutable_episode() = MakeEpisode("x", "another");
+  request.mutable_update_mask()->add_paths("what");
+  const auto update = [&](v1::Durability level) {
+    *request.mutable_options() = At(level);
+    auto updated = std::make_shared<Waiting<v1::UpdateResponse>>();
+    a_.space->Update(request, updated->done());
+    return updated;
+  };
+  EXPECT_EQ(update(v1::DURABILITY_LOCAL)->Get().status().reason(), Reason::MEMORY_NOT_FOUND);
+  a_.committer.commit_timeout_ns = 1'000'000;
+  EXPECT_EQ(update(v1::DURABILITY_REPLICATED)->Get().status().reason(), Reason::COMMIT_UNKNOWN);
+  a_.committer.commit_timeout_ns = kLong.count();
+  std::atomic<int> early{0};
+  const auto updated = update(v1::DURABILITY_REPLICATED);
+  command.options = At(v1::DURABILITY_REPLICATED);
+  auto again = std::make_shared<Waiting<v1::ForgetResponse>>();
+  a_.space->Forget(command, [&early, done = again->done()](auto result) {
+    ++early;
+    done(std::move(result));
+  });
+  v1::WriteOptions options = At(v1::DURABILITY_REPLICATED);
+  options.set_if_version(1);
+  auto conflict = Write(a_, "x", options);
+  EXPECT_EQ(early.load(), 0);
+  Agree(a_, b_);
+  EXPECT_EQ(updated->Get().status().reason(), Reason::MEMORY_NOT_FOUND);
+  EXPECT_EQ(again->Get().status().reason(), Reason::MEMORY_NOT_FOUND);
+  EXPECT_EQ(conflict->Get().status().reason(), Reason::VERSION_CONFLICT);
+}
+
 TEST_F(PairTest, WhoStepsDownAnswersUnknownAndWhoLeadsTakesOver) {
   Agree(a_, b_);
   const v1::WriteOptions options = At(v1::DURABILITY_REPLICATED, "key");

@@ -34,7 +34,7 @@ class Remember : public Operation {
       state = *found;
     }
     outcome_ = DecideContent(*this, 0, 1, now_, state, &content_, staged);
-    if (!outcome_.refused.ok()) return Verdict::Refused(outcome_.refused);
+    if (!outcome_.refused.ok()) return Verdict::Settled(state.group, outcome_.refused);
     if (outcome_.outcome == v1::WRITE_OUTCOME_UNCHANGED) return Verdict::Settled(state.group);
     return Verdict::Write();
   }

@@ -44,9 +44,9 @@ class Update : public Operation {
     const std::string& id = request_.episode().id();
     const std::optional<IdState> state = ids.Resolve(id, hint_);
     if (!state.has_value()) return Verdict::Stale();
-    if (!state->live) return Verdict::Refused(NoSuchMemory(core_, id));
+    if (!state->live) return Verdict::Settled(state->group, NoSuchMemory(core_, id));
     if (Status status = CheckCondition(options_, id, *state); !status.ok()) {
-      return Verdict::Refused(status);
+      return Verdict::Settled(state->group, std::move(status));
     }
     if (state->content != base_content_) {  // changed, or not durable yet: prepare again from that
       pinned_ = state->record;

@@ -76,9 +76,9 @@ Writer::Step Writer::Try(const std::shared_ptr<Operation>& operation, const Stat
   } else if (appended) {
     if (core_.committer != nullptr) core_.committer->OnLogMoved();
   } else if (operation->options().validate_only() && !use.has_value()) {
-    operation->Answer(nullptr, Reached());
+    verdict.why.ok() ? operation->Answer(nullptr, Reached()) : operation->Refuse(verdict.why);
   } else {
-    AnswerWithout(operation, verdict.after, use);
+    AnswerWithout(operation, verdict, use);
   }
   return Step::kDone;
 }
@@ -96,15 +96,18 @@ Verdict Writer::Decide(const std::shared_ptr<Operation>& operation,
   return status.ok() ? verdict : Verdict::Refused(std::move(status));
 }
 
-void Writer::AnswerWithout(const std::shared_ptr<Operation>& operation,
-                           const std::shared_ptr<Group>& after, const std::optional<KeyUse>& torn) {
-  const std::shared_ptr<Group> group = torn.has_value() ? Later(after, torn->group) : after;
+void Writer::AnswerWithout(const std::shared_ptr<Operation>& operation, const Verdict& verdict,
+                           const std::optional<KeyUse>& torn) {
+  const std::shared_ptr<Group> group =
+      torn.has_value() ? Later(verdict.after, torn->group) : verdict.after;
   // What is published is somewhere at or below the visible end.
   Sequence through = group != nullptr ? group->last() : core_.visible.Get().sequence;
   if (torn.has_value()) through = std::max(through, torn->last());
-  Wait(operation->asked, through, group, [this, operation, through, torn](const Status& status) {
-    status.ok() ? Acknowledge(*operation, nullptr, through, torn) : operation->Refuse(status);
-  });
+  const auto then = [this, operation, through, torn, why = verdict.why](const Status& status) {
+    if (!status.ok() || !why.ok()) return operation->Refuse(status.ok() ? why : status);
+    Acknowledge(*operation, nullptr, through, torn);
+  };
+  Wait(operation->asked, through, group, then);
 }
 
 void Writer::Repeat(const std::shared_ptr<Operation>& operation, const KeyUse& use) {

@@ -90,9 +90,8 @@ class Writer {
   void Acknowledge(Operation& operation, const Group* group, Sequence through,
                    const std::optional<KeyUse>& torn) EXCLUDES(mutex_);
   // kSettled, or validate_only.
-  void AnswerWithout(const std::shared_ptr<Operation>& operation,
-                     const std::shared_ptr<Group>& after, const std::optional<KeyUse>& torn)
-      EXCLUDES(mutex_);
+  void AnswerWithout(const std::shared_ptr<Operation>& operation, const Verdict& verdict,
+                     const std::optional<KeyUse>& torn) EXCLUDES(mutex_);
   Status Stage(Staged staged, const std::shared_ptr<Operation>& operation,
                const std::optional<KeyUse>& torn) REQUIRES(mutex_);
   Status CheckRoom(const Staged& staged) REQUIRES(mutex_);
