@@ -63,6 +63,7 @@ struct Tally {
 void RunOne(const CommandOptions& options, uint64_t seed, Tally* tally) {
   RunOptions run{.seed = seed,
                  .nodes = options.nodes,
+                 .outside = options.outside,
                  .mutant = *MutantFromName(options.mutant),
                  .only = options.only,
                  .print = options.trace};

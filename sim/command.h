@@ -13,6 +13,7 @@ namespace engram::sim {
 struct CommandOptions {
   uint64_t first = 1, last = 1;  // seeds, both included
   size_t nodes = 0;              // 0: as each seed says
+  bool outside = false;          // a store outside of the cluster
   bool trace = false;            // every event
   bool twice = false;            // … and compare the trace hashes
   int processes = 1;

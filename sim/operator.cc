@@ -177,7 +177,9 @@ void Operator::Promote(const std::string& space, Care* care) {
   if (!world_.up(place)) return;
   runtime::PromoteCommand command;
   command.space = space;
-  if (const auto stopped = StoppedNode(); stopped.has_value()) {
+  if (plan_.outside) {
+    // Nothing has to be stated: a lease says it.
+  } else if (const auto stopped = StoppedNode(); stopped.has_value()) {
     if (care->alone == stopped) return;  // it has to come back
     command.stopped = world_.NameOf(*stopped);
   } else if (plan_.false_statements && !calm_ && prng_.OneIn(2)) {
@@ -190,6 +192,7 @@ void Operator::Promote(const std::string& space, Care* care) {
 }
 
 void Operator::Remove(const std::string& space, size_t primary, Care* care) {
+  if (plan_.outside) return;  // who is silent leaves by itself
   auto stopped = StoppedNode();
   if (!stopped.has_value()) stopped = LostMember(space, primary);
   if (!stopped.has_value() || *stopped == primary) return;

@@ -45,7 +45,7 @@ const char* Name(Trouble trouble) {
   return kNames[static_cast<int>(trouble)];
 }
 
-Plan MakePlan(uint64_t seed, size_t nodes) {
+Plan MakePlan(uint64_t seed, size_t nodes, bool outside) {
   Prng prng(seed * 0x9e3779b97f4a7c15 + 1);
   Plan plan;
   plan.seed = seed;
@@ -73,6 +73,11 @@ Plan MakePlan(uint64_t seed, size_t nodes) {
   DrawSizes(prng, &plan);
   // Apart from the rest, so that what other seeds do does not change.
   plan.switchovers = Prng(seed * 0x9e3779b97f4a7c15 + 3).OneIn(3);
+  if (outside) {
+    plan.outside = true;
+    plan.false_statements = false;  // nobody states anything
+    plan.wipes = plan.nodes > 2 ? 1 : 0;
+  }
   return plan;
 }
 

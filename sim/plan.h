@@ -51,6 +51,7 @@ struct Plan {
   Duration think{};               // of a client between two calls, on average
   bool false_statements = false;  // the operator may say stopped of a node that runs
   bool forces = false;            // … and may force before everything is healed
+  bool outside = false;           // an etcd keeps who leads, and has troubles of its own
   bool switchovers = false;       // … and hands spaces over now and then
   Duration slow_flush{};
   // Sizes that decide which paths are walked: small ones reach every bound within seconds.
@@ -63,6 +64,6 @@ struct Plan {
   replication::Mutant mutant = replication::Mutant::kNone;
 };
 
-Plan MakePlan(uint64_t seed, size_t nodes);
+Plan MakePlan(uint64_t seed, size_t nodes, bool outside = false);
 
 }  // namespace engram::sim

@@ -5,7 +5,7 @@
 namespace engram::sim {
 
 RunResult Run(const RunOptions& options) {
-  Plan plan = MakePlan(options.seed, options.nodes);
+  Plan plan = MakePlan(options.seed, options.nodes, options.outside);
   plan.mutant = options.mutant;
   Simulation simulation(plan, options.only, options.print);
   if (simulation.Begin()) {

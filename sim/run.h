@@ -13,7 +13,8 @@ namespace engram::sim {
 
 struct RunOptions {
   uint64_t seed = 1;
-  size_t nodes = 0;  // 0: as the seed says
+  size_t nodes = 0;      // 0: as the seed says
+  bool outside = false;  // a store outside of the cluster
   replication::Mutant mutant = replication::Mutant::kNone;
   std::string only;    // one checker, by name; "" = all
   bool print = false;  // every event, as it happens

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   if (argc > at + 3) options.mutant = argv[at + 3];
   if (argc > at + 4) options.only = argv[at + 4];
   options.twice = std::getenv("SIM_TWICE") != nullptr;
+  options.outside = std::getenv("SIM_OUTSIDE") != nullptr;
   if (const char* nodes = std::getenv("SIM_NODES"))
     options.nodes = std::strtoull(nodes, nullptr, 10);
   return engram::sim::RunCommand(options);

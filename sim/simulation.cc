@@ -11,6 +11,7 @@ namespace {
 constexpr Duration kPollEvery = 20ms;
 constexpr int kLogsEvery = 50;  // polls
 constexpr Duration kHealWithin = 40s;
+constexpr Duration kStoreTroubleEvery = 1500ms;
 
 std::string InWords(const Plan& plan) {
   std::string text = std::to_string(plan.nodes) + " nodes;";
@@ -21,6 +22,7 @@ std::string InWords(const Plan& plan) {
   text += ";";
   for (const Trouble trouble : plan.troubles) text += std::string(" ") + Name(trouble);
   if (plan.false_statements) text += "; false statements";
+  if (plan.outside) text += "; a store outside";
   if (plan.switchovers) text += "; switchovers";
   if (plan.forces) text += "; force";
   text += "; segments " + std::to_string(plan.segment_bytes);
@@ -39,6 +41,8 @@ std::string InWords(const Plan& plan) {
 WorldOptions OptionsOf(const Plan& plan) {
   WorldOptions options;
   options.nodes = plan.nodes;
+  options.outside = plan.outside;
+  options.replication.return_after_max = 4s;
   options.seed = plan.seed;
   options.segment_bytes = plan.segment_bytes;
   options.tail_bytes_max = plan.tail_bytes_max;
@@ -179,6 +183,7 @@ bool Simulation::Begin() {
 void Simulation::LiveThroughTrouble() {
   workload_.Start();
   nemesis_.Start();
+  if (plan_.outside) world_.store().StartTrouble(kStoreTroubleEvery);
   operator_.Start();
   RunChecked(plan_.chaos, nullptr);
 }
@@ -186,6 +191,7 @@ void Simulation::LiveThroughTrouble() {
 void Simulation::ComeToRest() {
   world_.scheduler().Trace("healing");
   nemesis_.Heal();
+  world_.store().Heal();
   operator_.CalmDown();
   RunChecked(1s, nullptr);
   workload_.Stop();

@@ -15,7 +15,10 @@ constexpr Duration kQuick = std::chrono::microseconds(50);
 }  // namespace
 
 World::World(const WorldOptions& options)
-    : options_(options), scheduler_(options.seed), network_(scheduler_, options.nodes) {
+    : options_(options),
+      scheduler_(options.seed),
+      network_(scheduler_, options.nodes),
+      store_(scheduler_, options.nodes) {
   network_.clock_of = [this](size_t place) { return nodes_[place]->clock.Now(); };
   for (size_t place = 0; place < options.nodes; ++place) {
     nodes_.push_back(std::make_unique<SimNode>(scheduler_, scheduler_.prng().Next()));
@@ -64,6 +67,11 @@ runtime::NodeOptions World::OptionsOf(size_t place) {
           runtime::ReplicationCalls* calls) -> Result<std::unique_ptr<runtime::Transport>> {
     return network_.MakeTransport(place, {id, incarnation, 1, "sim"}, calls);
   };
+  if (options_.outside) {
+    replication.make_store = [this, place]() -> Result<std::unique_ptr<runtime::ConfigStore>> {
+      return store_.Connect(place);
+    };
+  }
   options.replication = std::move(replication);
   return options;
 }

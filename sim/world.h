@@ -13,12 +13,14 @@
 #include "engram/env/memory_file_system.h"
 #include "engram/runtime/node.h"
 #include "sim/network.h"
+#include "sim/outer_store.h"
 #include "sim/scheduler.h"
 
 namespace engram::sim {
 
 struct WorldOptions {
   size_t nodes = 2;
+  bool outside = false;  // a store outside keeps who leads
   uint64_t seed = 1;
   uint64_t segment_bytes = 64u << 10;
   uint64_t tail_bytes_max = 64u << 20;
@@ -35,6 +37,7 @@ class World {
   Scheduler& scheduler() { return scheduler_; }
   const Scheduler& scheduler() const { return scheduler_; }
   Network& network() { return network_; }
+  OuterStore& store() { return store_; }
   Prng& prng() { return scheduler_.prng(); }
   size_t size() const { return nodes_.size(); }
 
@@ -107,6 +110,7 @@ class World {
   const WorldOptions options_;
   Scheduler scheduler_;
   Network network_;
+  OuterStore store_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::optional<Owner> starting_;
   std::vector<Aside> put_aside_;

@@ -56,6 +56,7 @@ const std::vector<std::pair<std::string, MakeChecker>>& AllCheckers() {
       {"poison-sticks", MakePoisonSticks},
       {"bounded", MakeBounded},
       {"deleted-stays-deleted", MakeDeletedStaysDeleted},
+      {"no-serve-after-deadline", MakeNoServeAfterDeadline},
       {"converges", MakeConverges},
   };
   return all;

@@ -95,6 +95,7 @@ std::unique_ptr<Checker> MakeStaleFlushIgnored(Scene& scene);
 std::unique_ptr<Checker> MakePoisonSticks(Scene& scene);
 std::unique_ptr<Checker> MakeBounded(Scene& scene);
 std::unique_ptr<Checker> MakeDeletedStaysDeleted(Scene& scene);
+std::unique_ptr<Checker> MakeNoServeAfterDeadline(Scene& scene);
 std::unique_ptr<Checker> MakeConverges(Scene& scene);
 
 }  // namespace engram::sim

@@ -23,6 +23,7 @@ cluster::CopyOptions CopyOptionsOf(const RunnerContext& context) {
   out.me = options.me;
   out.self = context.self;
   out.shrink_after = options.shrink_after;
+  out.return_after_max = options.return_after_max;
   out.window_bytes = options.window_bytes;
   out.catch_up_above = options.catch_up_above;
   out.batch_bytes = options.batch_bytes;

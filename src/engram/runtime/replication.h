@@ -41,6 +41,7 @@ struct ReplicationOptions {
   uint64_t window_bytes = 16u << 20;
   uint64_t catch_up_above = 10'000;  // entries that a replica lacks: it catches up
   Duration shrink_after = std::chrono::milliseconds(1500);
+  Duration return_after_max = std::chrono::seconds(60);  // of a member that was expelled again
   Duration commit_timeout = std::chrono::seconds(5);
   Duration lag_alert = std::chrono::seconds(1);
   Duration lag_degraded = std::chrono::seconds(5);

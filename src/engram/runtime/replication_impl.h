@@ -58,6 +58,7 @@ class ReplicationImpl : public Replication, private TransportListener, private R
 
   const ReplicationOptions& options() const override { return options_; }
   std::optional<StoreState> Store() const override;
+  int64_t lease_number() const { return outer_ == nullptr ? 0 : outer_->lease().number(); }
   std::vector<std::pair<NodeAddress, PeerState>> Nodes() const override;
   std::vector<SpaceState> Spaces() override;
   Result<SpaceState> StateOf(const std::string& space) override;
