@@ -7,6 +7,7 @@ namespace {
 
 using replication::Ack;
 using replication::Answer;
+using replication::Ask;
 using replication::Confirmed;
 using replication::Entries;
 using replication::Joined;
@@ -22,8 +23,13 @@ class PromiseKept : public Checker {
     if (stamp.space.is_zero()) return;  // a census
     const auto& body = message.message.body;
     Epoch& promised = promised_[{FormatUuid(stamp.sender.bytes), FormatUuid(stamp.space.bytes)}];
+    if (const auto* ask = std::get_if<Ask>(&body); ask != nullptr && ask->dry_run) {
+      dry_.insert({from, ask->round, stamp.epoch});
+    }
     if (const auto* answer = std::get_if<Answer>(&body)) {
-      promised = std::max({promised, answer->promised, answer->granted ? stamp.epoch : Epoch()});
+      // Of a question that asks for no promise it says that one would be made.
+      const bool granted = answer->granted && !dry_.contains({to, answer->round, stamp.epoch});
+      promised = std::max({promised, answer->promised, granted ? stamp.epoch : Epoch()});
       return;
     }
     const bool fenced = std::holds_alternative<Open>(body) ||
@@ -52,6 +58,7 @@ class PromiseKept : public Checker {
 
  private:
   std::map<std::pair<std::string, std::string>, Epoch> promised_;
+  std::set<std::tuple<size_t, uint64_t, Epoch>> dry_;  // who asked, round, epoch
   std::map<std::tuple<size_t, uint64_t, std::string>, Epoch> seen_;
 };
 
