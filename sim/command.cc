@@ -52,6 +52,9 @@ constexpr Named kMutants[] = {
     {"stale-flush-counts", Mutant::kStaleFlushCounts},
     {"poison-forgotten", Mutant::kPoisonForgotten},
     {"window-ignored", Mutant::kWindowIgnored},
+    {"settle-by-reading", Mutant::kSettleByReading},
+    {"serve-past-lease", Mutant::kServePastLease},
+    {"lease-from-answer", Mutant::kLeaseFromAnswer},
 };
 
 struct Tally {

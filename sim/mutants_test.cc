@@ -18,6 +18,7 @@ struct Case {
   Mutant mutant;
   size_t nodes = 0;
   uint64_t first = 1;  // seed to begin with
+  bool outside = false;
 };
 std::ostream& operator<<(std::ostream& out, const Case& what) {
   return out << what.checker;
@@ -28,7 +29,7 @@ class MutantsTest : public testing::TestWithParam<Case> {};
 TEST_P(MutantsTest, IsCaught) {
   const Case& broken = GetParam();
   for (uint64_t seed = broken.first; seed < broken.first + kSeeds; ++seed) {
-    RunOptions options{.seed = seed, .nodes = broken.nodes};
+    RunOptions options{.seed = seed, .nodes = broken.nodes, .outside = broken.outside};
     options.mutant = broken.mutant;
     options.only = broken.checker;
     if (sim::Run(options).checker == broken.checker) return;
@@ -55,6 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"poison-sticks", Mutant::kPoisonForgotten, 0, 240},
                     Case{"bounded", Mutant::kWindowIgnored},
                     Case{"deleted-stays-deleted", Mutant::kCommitByMajority, 3, 150},
+                    Case{"no-serve-after-deadline", Mutant::kServePastLease, 0, 1, true},
                     Case{"converges", Mutant::kReconnectUnnoticed}),
     [](const auto& info) {
       std::string name = info.param.checker;
