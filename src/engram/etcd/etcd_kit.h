@@ -113,8 +113,14 @@ inline std::string Base64(const std::string& bytes) {
 
 class Etcd {
  public:
-  // `tls`: for clients, by a certificate of its own, ca_file().
-  explicit Etcd(bool tls = false) : Etcd("etcd", tls) {
+  struct Settings {
+    bool tls = false;  // for clients, by a certificate of its own: ca_file()
+    // Tokens of logins carry their end and the state of users, and do not outlive the server; 0:
+    // the usual ones, of which etcd keeps a list.
+    int web_token_seconds = 0;
+  };
+  Etcd() : Etcd(Settings()) {}
+  explicit Etcd(Settings settings) : Etcd("etcd", settings) {
     for (int tries = 1; !(Spawn(), WaitHealthy()); ++tries) {
       if (tries == 5) throw std::runtime_error("etcd does not start:\n" + Log());
       PickPorts();  // somebody else had one of them
@@ -172,18 +178,29 @@ class Etcd {
     Must("/v3/auth/user/grant", R"({"user":")" + user + R"(","role":"keys"})");
     Must("/v3/auth/enable", "{}");
   }
+  // How many calls of a method it has begun, since it was started: "Authenticate".
+  int Calls(const std::string& method) const {
+    const std::string text = kit::Http(health_port_, "GET", "/metrics", "").body;
+    const size_t at = text.find("grpc_server_started_total{grpc_method=\"" + method + "\"");
+    if (at == std::string::npos) return 0;
+    return std::stoi(text.substr(text.find(' ', at)));
+  }
+  // As root: a change of users or roles, which makes web tokens old.
+  void AddRole(const std::string& role) const {
+    Must("/v3/auth/role/add", R"({"name":")" + role + R"("})", Root());
+  }
 
  private:
   friend class EtcdCluster;
 
-  Etcd(std::string name, bool tls) : name_(std::move(name)), tls_(tls) {
+  Etcd(std::string name, Settings settings) : name_(std::move(name)), settings_(settings) {
     std::string made = std::filesystem::temp_directory_path().string() + "/engram-etcd-XXXXXX";
     if (mkdtemp(made.data()) == nullptr) throw std::runtime_error("no directory for etcd");
     directory_ = made;
     PickPorts();
   }
   std::string Url(int port) const {
-    return std::string(tls_ && port == client_port_ ? "https" : "http") +
+    return std::string(settings_.tls && port == client_port_ ? "https" : "http") +
            "://127.0.0.1:" + std::to_string(port);
   }
   void PickPorts() {
@@ -213,7 +230,12 @@ class Etcd {
                                       "--logger=zap",
                                       alone ? "--heartbeat-interval=10" : "--heartbeat-interval=50",
                                       alone ? "--election-timeout=100" : "--election-timeout=500"};
-    if (tls_) words.emplace_back("--auto-tls");
+    if (settings_.tls) words.emplace_back("--auto-tls");
+    if (settings_.web_token_seconds > 0) {
+      std::ofstream(directory_ + "/key") << kit::FreePort();
+      words.push_back("--auth-token=jwt,sign-method=HS256,priv-key=" + directory_ +
+                      "/key,ttl=" + std::to_string(settings_.web_token_seconds) + "s");
+    }
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -242,9 +264,17 @@ class Etcd {
     waitpid(pid_, nullptr, 0);
     pid_ = 0;
   }
-  void Must(const std::string& path, const std::string& json) const {
-    const HttpAnswer answer = Post(path, json);
+  // A token of root's, as a header.
+  std::string Root() const {
+    const std::string body = Must("/v3/auth/authenticate", R"({"name":"root","password":"root"})");
+    const size_t at = body.find(R"("token":")") + 9;
+    return "Authorization: " + body.substr(at, body.find('"', at) - at) + "\r\n";
+  }
+  std::string Must(const std::string& path, const std::string& json,
+                   const std::string& header = "") const {
+    HttpAnswer answer = Post(path, json, header);
     if (answer.code != 200) throw std::runtime_error("etcd refuses " + path + ": " + answer.body);
+    return std::move(answer.body);
   }
   std::string Log() const {
     std::ostringstream text;
@@ -253,7 +283,7 @@ class Etcd {
   }
 
   std::string name_;
-  bool tls_;
+  Settings settings_;
   std::string directory_;
   std::string members_;  // name=url,… of the peers
   int client_port_ = 0, peer_port_ = 0, health_port_ = 0;
@@ -266,7 +296,7 @@ class EtcdCluster {
   explicit EtcdCluster(size_t count) {
     std::string all;
     for (size_t i = 0; i < count; ++i) {
-      members_.emplace_back(new Etcd("etcd" + std::to_string(i), false));
+      members_.emplace_back(new Etcd("etcd" + std::to_string(i), {}));
       all += (i > 0 ? "," : "") + members_[i]->members_;
     }
     for (const auto& member : members_) {

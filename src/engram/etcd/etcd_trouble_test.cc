@@ -1,10 +1,9 @@
 // The store over real etcds that die, stop, are not there, or lose their leader: every call is
 // told within its time, and a change is never made twice.
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
+#include "engram/etcd/endpoints.h"
 #include "engram/etcd/test_kit.h"
 
 namespace engram::etcd {
@@ -18,6 +17,39 @@ constexpr auto kLate = 5s;
 
 EtcdOptions Of(std::vector<std::string> endpoints) {
   return {std::move(endpoints), {}, {}, {}, {}};
+}
+
+TEST(EndpointsTest, TheOneAfterAFailureIsAskedNext) {
+  std::vector<Endpoint> three;
+  for (const char* text : {"h:1", "h:2", "h:3"}) three.push_back(*ParseEndpoint(text, false));
+  Endpoints endpoints(three, "");
+  EXPECT_EQ(endpoints.current(), 0u);
+  endpoints.Failed(0);
+  EXPECT_EQ(endpoints.current(), 1u);
+  endpoints.Failed(0);  // late: it was no longer the current one
+  EXPECT_EQ(endpoints.current(), 1u);
+  endpoints.Answered(0);
+  EXPECT_EQ(endpoints.current(), 0u) << "one that answers comes before one that never did";
+  endpoints.Answered(1);
+  EXPECT_EQ(endpoints.current(), 0u);
+  endpoints.Failed(2);
+  endpoints.Failed(0);
+  EXPECT_EQ(endpoints.current(), 1u);
+  EXPECT_EQ(endpoints.Describe(), "etcd at http://h:1, http://h:2 (answered last), http://h:3");
+  EXPECT_FALSE(endpoints.Proved(1)) << "there is no connection";
+}
+
+TEST(EndpointsTest, WhatIsProvedIsNoLongerWhenTheConnectionEnds) {
+  Etcd etcd;
+  Endpoints endpoints({*ParseEndpoint(etcd.endpoint(), false)}, "");
+  const auto deadline = std::chrono::system_clock::now() + kit::kDeadline;
+  ASSERT_TRUE(endpoints.channel(0)->WaitForConnected(deadline));
+  EXPECT_FALSE(endpoints.Proved(0));
+  endpoints.Answered(0);
+  EXPECT_TRUE(endpoints.Proved(0));
+  etcd.Kill();
+  ASSERT_TRUE(endpoints.channel(0)->WaitForStateChange(GRPC_CHANNEL_READY, deadline));
+  EXPECT_FALSE(endpoints.Proved(0));
 }
 
 // An address at which nobody listens.
@@ -154,6 +186,22 @@ TEST(EtcdTroubleTest, AFailedChangeIsNotSentToTheNextEndpoint) {
   EXPECT_TRUE(store.Put("k", "second").done);
   EXPECT_EQ(direct.Read("k")->value, "second");
   first.Resume();
+}
+
+// … nor when there is time left for it.
+TEST(EtcdTroubleTest, AChangeWhoseConnectionIsLostIsNotSentToTheNextEndpoint) {
+  Etcd first, second;
+  Store store(Of({first.endpoint(), second.endpoint()}));
+  Store direct(second);
+  ASSERT_TRUE(store.Put("k", "first").done);
+  first.Pause();
+  auto told = std::make_shared<std::promise<Status>>();
+  store->Commit({.put = {{"k", "lost"}}}, 60s, [told](const Result<StoreResult>& result) {
+    told->set_value(result.ok() ? OkStatus() : result.status());
+  });
+  first.Kill();
+  EXPECT_EQ(ReasonOf(told->get_future().get()), Reason::STORE_UNAVAILABLE);
+  EXPECT_FALSE(direct.Read("k").has_value());
 }
 
 TEST(EtcdTroubleTest, AnEndpointWhoseConnectionIsGoneIsAskedFirst) {
