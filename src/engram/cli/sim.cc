@@ -28,6 +28,7 @@ void AddSim(CLI::App* app, Context* context) {
   auto seeds = std::make_shared<std::string>("1");
   command->add_option("--seed,--seeds", *seeds, "a seed, or a range: 1..200")->required();
   command->add_option("--nodes", options->nodes, "2 to 9; else as the seed says");
+  command->add_flag("--outside", options->outside, "a store outside keeps who leads, as an etcd");
   command->add_option("--jobs", options->processes, "processes at once");
   command->add_option("--mutant", options->mutant, "break this rule");
   command->add_option("--checker", options->only, "judge with this checker alone");
