@@ -9,6 +9,8 @@
 namespace engram::wal {
 namespace {
 
+constexpr size_t kWriteAgainBytes = 1u << 20;
+
 using record::EntryType;
 
 std::string At(const Segment& segment, uint64_t offset) {
@@ -77,6 +79,7 @@ class Recovery {
   Status ScanLast(Segment& last);
   Status Judge(Segment& last, FileSource& source, const ScanEnd& end);
   Status ReadOnAfterDamage(Segment& last, FileSource& source, ScanEnd end, SparseIndex index);
+  Status WriteAgain(env::File& file, const std::string& path);
   Status Prove();
   void CheckKnownEnd();
   void AddEpoch(Epoch epoch, Sequence first);
@@ -293,6 +296,34 @@ void Recovery::AddEpoch(Epoch epoch, Sequence first) {
   out_.history.push_back({epoch, first});
 }
 
+// The records behind the last mark, as they are. Each is checked as it is read now: a bit that this
+// reading turned would be written over the good one.
+Status Recovery::WriteAgain(env::File& file, const std::string& path) {
+  FileSource source(file, out_.offset);
+  std::string bytes;
+  uint64_t begin = out_.marked;
+  const auto write = [&] {
+    const uint64_t at = std::exchange(begin, begin + bytes.size());
+    return file.WriteAt(at, std::exchange(bytes, ""));
+  };
+  while (begin + bytes.size() < out_.offset) {
+    const uint64_t at = begin + bytes.size();
+    ASSIGN_OR_RETURN(const ReadOutcome read, ReadRecord(source, at));
+    const bool good =
+        read.kind == ReadOutcome::Kind::kRecord && record::DecodeHeader(RawBytes(read.record)).ok();
+    if (!good) {
+      return Status(Reason::IO, path + " is read otherwise than a moment ago")
+          .Expected("the record that was good when the log was looked through")
+          .Suggest("open the space again; when it happens again, look at the disk and the memory")
+          .With("file", path)
+          .With("offset", at);
+    }
+    bytes += RawBytes(read.record);
+    if (bytes.size() >= kWriteAgainBytes) RETURN_IF_ERROR(write());
+  }
+  return bytes.empty() ? OkStatus() : write();
+}
+
 // What no mark proves may be in the page cache only, also after a sync that failed and that the
 // kernel has forgotten. It is written again and synced, before anybody is told of it. So may the
 // names of the last segment and of space.meta be, and the removal of a segment.
@@ -302,15 +333,8 @@ Status Recovery::Prove() {
   Segment& last = *out_.segments.back();
   ASSIGN_OR_RETURN(std::shared_ptr<env::File> file,
                    fs_.Open(last.path(), env::OpenMode::kReadWrite));
-  FileSource source(*file, out_.offset);
-  bool changed = false;
-  for (uint64_t at = out_.marked; at < out_.offset;) {
-    ASSIGN_OR_RETURN(const ByteView bytes, source.View(at, 1u << 20));
-    if (bytes.empty()) return Status(Reason::IO, last.path() + " became shorter");
-    RETURN_IF_ERROR(file->WriteAt(at, bytes));
-    at += bytes.size();
-    changed = true;
-  }
+  RETURN_IF_ERROR(WriteAgain(*file, last.path()));
+  bool changed = out_.marked < out_.offset;
   FileSource rest(*file, out_.allocated);
   ASSIGN_OR_RETURN(const bool zeros, OnlyZeros(rest, out_.offset));
   if (!zeros) {
