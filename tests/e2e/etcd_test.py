@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Three nodes and a real etcd that keeps who leads and who is in the set: a replica that dies leaves
-the set by itself and comes back, a disk is lost, a primary is killed or paused and another promoted,
-etcd itself stands still and dies. Whatever was acknowledged is found in the end, on every node.
+"""Three nodes and a real etcd that keeps who leads and who is in the set: a replica that dies
+leaves the set by itself and comes back, a disk is lost, a primary is killed or paused and another
+is promoted, etcd itself stands still and dies. Whatever was acknowledged is found in the end, on
+every node.
 
 etcd_test.py ENGRAM"""
 import argparse
@@ -125,7 +126,8 @@ def etcd_stands_still(cluster):
     check(reply.code == 503 and "lease" in reply.text, "no local write without a lease", reply.text)
     check(cluster.write("without etcd").code == 201, "replicated writes go on")
     reply = primary.remember("best", durability="auto")
-    check(reply.code == 201 and reply.json["durability"] == "replicated", "`auto` gets the best", reply.text)
+    check(reply.code == 201 and reply.json["durability"] == "replicated", "`auto` gets the best",
+          reply.text)
     reply = primary.http("POST", "/api/v1/memories/recall", read)
     check(reply.code == 200, "a read of the primary asks the others instead", reply.text)
     told = cluster.run("cluster", "explain", node=primary)

@@ -29,6 +29,8 @@ replication::Member MemberOf(const std::string& node) {
 // n1 leads `default`, n2 follows; told what to answer to a promotion.
 class TwoNodes : public runtime::Replication {
  public:
+  std::optional<runtime::StoreState> Store() const override { return store; }
+  std::optional<runtime::StoreState> store;
   TwoNodes() {
     options_.nodes = {{"n1", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4"},
                       {"n2", "127.0.0.1:5", "127.0.0.1:6", "127.0.0.1:7", "127.0.0.1:8"}};

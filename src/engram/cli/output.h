@@ -8,6 +8,7 @@
 
 #include "engram/base/status.h"
 #include "engram/env/clock.h"
+#include "engram/v1/read.pb.h"
 
 namespace engram::cli {
 

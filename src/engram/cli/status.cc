@@ -19,7 +19,8 @@ std::string UpTime(int64_t seconds) {
 
 std::string ModeText(const v1::NodeInfo& node) {
   if (node.mode() == "single") return "single node";
-  return node.mode() + ", " + std::to_string(node.nodes()) + (node.nodes() == 1 ? " node" : " nodes");
+  return node.mode() + ", " + std::to_string(node.nodes()) +
+         (node.nodes() == 1 ? " node" : " nodes");
 }
 
 void PrintNode(const v1::NodeInfo& node) {

@@ -7,6 +7,8 @@ using obs::Metric;
 
 namespace {
 
+constexpr char kStore[] = "etcd";
+
 double Seconds(Duration duration) {
   return static_cast<double>(duration.count()) / 1e9;
 }
@@ -55,11 +57,11 @@ void ReplicationImpl::CollectReplicaSide(CopyRunner& runner, const SpaceState& s
 void ReplicationImpl::CollectStore(obs::Metrics::Sample& sample) {
   if (outer_ == nullptr) return;
   const OuterCounts& counts = outer_->counts();
-  sample.Set(Metric::kStoreRequests, {"done"}, static_cast<double>(counts.done));
-  sample.Set(Metric::kStoreRequests, {"conflict"}, static_cast<double>(counts.conflict));
-  sample.Set(Metric::kStoreRequests, {"unknown"}, static_cast<double>(counts.unknown));
-  sample.Set(Metric::kLeaseRemaining, Seconds(outer_->lease().left()));
-  sample.Set(Metric::kLeaseLosses, static_cast<double>(outer_->lease().losses()));
+  sample.Set(Metric::kStoreRequests, {kStore, "done"}, static_cast<double>(counts.done));
+  sample.Set(Metric::kStoreRequests, {kStore, "conflict"}, static_cast<double>(counts.conflict));
+  sample.Set(Metric::kStoreRequests, {kStore, "unknown"}, static_cast<double>(counts.unknown));
+  sample.Set(Metric::kLeaseRemaining, {kStore}, Seconds(outer_->lease().left()));
+  sample.Set(Metric::kLeaseLosses, {kStore}, static_cast<double>(outer_->lease().losses()));
 }
 
 void ReplicationImpl::CollectConnections(obs::Metrics::Sample& sample) {

@@ -39,10 +39,13 @@ class TestCommitter : public Committer {
     ++confirms;
     return leads ? OkStatus() : Status(Reason::NOT_PRIMARY, "The other one is.");
   }
+  bool HoldsLease() override { return holds_lease; }
+  bool LeaseRanOut() override { return lease_ran_out; }
   Duration auto_wait() const override { return Duration(auto_wait_ns.load()); }
   Duration commit_timeout() const override { return Duration(commit_timeout_ns.load()); }
 
   std::atomic<bool> leads{false}, admits_replicated{true};
+  std::atomic<bool> holds_lease{false}, lease_ran_out{false};
   std::atomic<uint64_t> moves{0}, shown{0}, confirms{0};
   std::atomic<int64_t> auto_wait_ns{30'000'000'000}, commit_timeout_ns{30'000'000'000};
 };
