@@ -152,6 +152,27 @@ class AdminTest : public testing::Test {
   std::unique_ptr<Admin> admin_ = Admin::Make(node_.node(), &two_);
 };
 
+TEST_F(AdminTest, TellsOfAStoreOutside) {
+  two_.store =
+      runtime::StoreState{"etcd at 127.0.0.1:2379", std::chrono::milliseconds(1500), 2, ""};
+  auto shown = Call(&Admin::GetCluster, admin_v1::GetClusterRequest());
+  ASSERT_TRUE(shown.ok()) << shown.status().ToString();
+  EXPECT_EQ(shown->mode(), "etcd");
+  EXPECT_EQ(shown->store().lease_losses(), 2u);
+  const auto words = [&] {
+    std::string text;
+    for (const std::string& line : ExplainInWords(shown->spaces(0), *shown, 0)) text += line + "\n";
+    return text;
+  };
+  EXPECT_THAT(words(),
+              testing::HasSubstr("etcd at 127.0.0.1:2379; this node's lease is good for 1500 ms"));
+  two_.store->lease_left = {};
+  two_.store->trouble = "no answer";
+  shown = Call(&Admin::GetCluster, admin_v1::GetClusterRequest());
+  EXPECT_THAT(words(), testing::HasSubstr(
+                           "no lease: local writes and reads of the primary wait; no answer"));
+}
+
 TEST_F(AdminTest, ShowsNodesAndSpaces) {
   const auto shown = Call(&Admin::GetCluster, admin_v1::GetClusterRequest());
   ASSERT_TRUE(shown.ok()) << shown.status().ToString();
