@@ -5,7 +5,7 @@ JOBS   ?= $(shell nproc)
 export CTEST_PARALLEL_LEVEL ?= $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-stop test bench fuzz crash sanitize tidy format docs sim explore clean
+.PHONY: help setup build demo demo-stop test bench fuzz crash flow sanitize tidy format docs sim explore clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,10 @@ crash: $(BUILD)/build.ninja  ## kill -9 under load and histories of clients, CYC
 	@tests/crash/pair_cycles.py $(BUILD)/engram --cycles $(or $(CYCLES),50)
 	@tests/crash/history_cycles.py $(BUILD)/engram --cycles $(or $(CYCLES),50)
 	@tests/crash/history_cycles.py $(BUILD)/engram --unfenced $(BUILD)/bin/engram_unfenced
+
+flow: build  ## bad replicas and networks, SECONDS=60 of each trouble: stopped, slow, late, cut by the kernel
+	@tests/e2e/flow_test.py $(BUILD)/engram --seconds $(or $(SECONDS),60)
+	@tests/e2e/netns_test.py $(BUILD)/engram --seconds $(or $(SECONDS),60) || [ $$? -eq 77 ]
 
 sanitize: export TSAN_OPTIONS = suppressions=$(CURDIR)/tools/tsan.supp
 sanitize: export LSAN_OPTIONS = suppressions=$(CURDIR)/tools/lsan.supp

@@ -2,8 +2,9 @@
 """flow_test.py ENGRAM [--seconds S] [--megabytes M]: one replica of three is stopped, hangs on a
 slow link, or answers late, while writers are busy. Whoever does not wait for it is not slowed by
 it; the primary's memory is bounded; a busy space does not starve a quiet one on the slow link; and
-once the trouble is over, the replica catches up to equal logs. Latencies are printed, and only what
-is ten times too slow fails."""
+once the trouble is over, the replica catches up to equal logs. Latencies are printed, and judge
+nothing: what fails is a write that was refused, or no more writes than waiting for the replica
+leaves room for. `make flow SECONDS=60` keeps each trouble up for a minute."""
 import argparse
 import os
 import statistics
@@ -46,7 +47,11 @@ class Flow:
     def __init__(self, nodes, seconds):
         self.nodes, self.seconds, self.calm = nodes, seconds, threading.Event()
         self.n1, self.n2, self.n3 = nodes.nodes
-        self.good = {}  # median seconds by level, with all nodes well
+
+    @property
+    def writes_of_who_waits(self):
+        """As many as a writer can have in a phase if it waits for an answer that is late."""
+        return 1 + self.seconds / LATE_SECONDS
 
     def link(self):
         return self.nodes.link(self.n1, self.n3)
@@ -90,15 +95,16 @@ def measured(flow, what, begin=lambda: None):
 def judge(flow, what, writer, began, same_set):
     took = writer.since(began)
     refused = [why for at, why in writer.refused if at >= began]
-    if not check(len(took) > 10, f"{what}: {writer.level} writes go on", str(refused[:1])):
-        return
     check(not refused, f"{what}: no {writer.level} write is refused", str(refused[:1]))
-    median, p99 = statistics.median(took), took[len(took) * 99 // 100]
-    print(f"        {what}: {writer.level}: median {median * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms, "
-          f"{len(took)} writes" + ("" if same_set else "; n3 came back into the set meanwhile"))
-    good = flow.good.setdefault(writer.level, median)
     if same_set or writer.level == "local":
-        check(median < 10 * good + 0.05, f"{what}: {writer.level} writes are not slowed")
+        check(len(took) > flow.writes_of_who_waits,
+              f"{what}: {writer.level} writes do not wait for n3",
+              f"{len(took)} in {flow.seconds} s")
+    if took:
+        median, p99 = statistics.median(took), took[len(took) * 99 // 100]
+        print(f"        {what}: {writer.level}: median {median * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} "
+              f"ms, longest {took[-1] * 1e3:.0f} ms, {len(took)} writes"
+              + ("" if same_set else "; n3 came back into the set meanwhile"))
 
 
 def all_well(flow):
@@ -201,14 +207,16 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("engram")
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement")
-    parser.add_argument("--megabytes", type=float, default=110, help="of the busy space")
+    parser.add_argument("--megabytes", type=float, help="of the busy space; default: enough")
     options = parser.parse_args()
+    # Three times what the slow link carries in a measurement.
+    megabytes = options.megabytes or max(110, 3 * options.seconds * LINK_BYTES_PER_SECOND / 1e6)
     with nodes_of(options.engram, count=3, links=True) as nodes:
         flow = Flow(nodes.start(), options.seconds)
         nodes.create_local(*SPACES, seconds=PATIENCE_SECONDS)
         nodes.wait_replicated("default", *SPACES, seconds=PATIENCE_SECONDS)
         for step in (all_well, stopped, answers_late,
-                     lambda flow: slow_link(flow, options.megabytes), equal_in_the_end):
+                     lambda flow: slow_link(flow, megabytes), equal_in_the_end):
             began = time.monotonic()
             step(flow)
             print(f"-- {time.monotonic() - began:.1f} s", flush=True)
