@@ -160,7 +160,7 @@ TEST(MetricsTableTest, NamesFollowTheRules) {
         << info.name;
     EXPECT_TRUE(info.help.ends_with('.')) << info.name;
     // Gauges of a space, or of a node, live in collectors alone.
-    EXPECT_TRUE(info.of_space() || OfANode(info) || info.kind != MetricKind::GAUGE ||
+    EXPECT_TRUE(info.of_space() || OfOthers(info) || info.kind != MetricKind::GAUGE ||
                 info.labels.empty());
   }
 }
