@@ -39,6 +39,7 @@ constexpr Named kMutants[] = {
     {"plain-epochs", Mutant::kPlainEpochs},
     {"cut-below-commit", Mutant::kCutBelowCommit},
     {"set-of-all-answers", Mutant::kSetOfAllAnswers},
+    {"lead-below-floor", Mutant::kLeadBelowFloor},
     {"start-committed-alone", Mutant::kStartCommittedAlone},
     {"no-stated-loss", Mutant::kNoStatedLoss},
     {"restart-states-no-loss", Mutant::kRestartStatesNoLoss},

@@ -56,12 +56,17 @@ bool DiskLog::StatesLossOf(Position position) const {
   });
 }
 
-DiskEntry ToDiskEntry(const record::EntryHeader& header, ByteView payload) {
+DiskEntry ToDiskEntry(const record::EntryHeader& header) {
   DiskEntry entry;
   entry.sequence = header.sequence;
   entry.epoch = header.epoch;
   entry.type = header.type;
   entry.crc = header.header_crc;
+  return entry;
+}
+
+DiskEntry ToDiskEntry(const record::EntryHeader& header, ByteView payload) {
+  DiskEntry entry = ToDiskEntry(header);
   if (header.type == record::EntryType::kEpisodeStore) {
     pb::StoreRecord record;
     if (Parse(payload, &record)) TakeContent(record, &entry);
@@ -87,13 +92,15 @@ DiskLog ReadDiskLog(env::FileSystem& fs, const std::string& space) {
   return ReadLogIn(fs, SpaceDirectory(space));
 }
 
-DiskLog ReadLogIn(env::FileSystem& fs, const std::string& directory) {
+DiskLog ReadLogIn(env::FileSystem& fs, const std::string& directory, std::optional<Sequence> only) {
   DiskLog log;
   const Status status = wal::Dump(fs, directory, [&](const wal::DumpRecord& record) {
     if (!record::IsNumbered(record.header.type)) return true;
     log.broken = Misfit(log, record.header);
     if (!log.broken.empty()) return false;
-    log.entries.push_back(ToDiskEntry(record.header, record.payload));
+    const bool whole = !only.has_value() || record.header.sequence == *only;
+    log.entries.push_back(whole ? ToDiskEntry(record.header, record.payload)
+                                : ToDiskEntry(record.header));
     return true;
   });
   log.there = status.ok();

@@ -40,9 +40,13 @@ struct DiskLog {
 };
 
 std::string SpaceDirectory(const std::string& space);
+DiskEntry ToDiskEntry(const record::EntryHeader& header);  // without contents
 DiskEntry ToDiskEntry(const record::EntryHeader& header, ByteView payload);
+// `only`: contents (ids, text, key, start) of that entry alone, or of none; positions and checksums
+// of all.
+DiskLog ReadLogIn(env::FileSystem& fs, const std::string& directory,
+                  std::optional<Sequence> only = std::nullopt);
 DiskLog ReadDiskLog(env::FileSystem& fs, const std::string& space);
-DiskLog ReadLogIn(env::FileSystem& fs, const std::string& directory);
 // Every entry in the quarantine files of a space.
 std::vector<DiskEntry> ReadQuarantineIn(env::FileSystem& fs, const std::string& directory);
 

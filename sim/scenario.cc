@@ -168,6 +168,7 @@ class Player {
       ++simulation_.facts().wipes;
       simulation_.facts().wiped.insert(place);
     } else if (step == "put-aside") {
+      if (world_.up(place)) return "it is up";
       const Status aside = world_.PutAside(place, kSpace);
       if (!aside.ok()) return aside.message();
     } else if (step == "pause") {

@@ -41,6 +41,19 @@ TEST_P(ScenarioTest, ComesOut) {
 INSTANTIATE_TEST_SUITE_P(Scripts, ScenarioTest, testing::ValuesIn(Scripts()),
                          [](const auto& info) { return info.param; });
 
+// A scenario pins its rule only if it fails without it.
+TEST(ScenarioPlay, FailsWhereItsRuleIsBroken) {
+  using replication::Mutant;
+  const std::pair<const char*, Mutant> broken[] = {
+      {"below_commit_refused", Mutant::kCutBelowCommit},
+      {"two_histories", Mutant::kLeadBelowFloor}};
+  for (const auto& [script, mutant] : broken) {
+    const auto scenario = ParseScenario(Read(std::string(ENGRAM_SCENARIOS "/") + script + ".txt"));
+    ASSERT_TRUE(scenario.ok()) << scenario.status().ToString();
+    EXPECT_FALSE(Play(*scenario, mutant, /*print=*/false).ok()) << script;
+  }
+}
+
 // Twelve changes of files, more or less, are one rewind: it may end behind any of them.
 TEST(ScenarioPlay, ACrashAtEachStepOfARewind) {
   const std::string script = Read(ENGRAM_SCENARIOS "/crash_in_rewind.txt");

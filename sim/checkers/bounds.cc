@@ -26,8 +26,7 @@ class StaleFlushIgnored : public Checker {
 
  private:
   void LookAtDisk(size_t place, const runtime::SpaceState& state) {
-    const auto left = scene_.world.files(place).CrashClone(env::LoseAll);
-    const DiskLog log = ReadDiskLog(*left, state.space);
+    const DiskLog log = AfterPowerCut(scene_, place, state.space);
     if (log.end() >= state.durable) return;
     Fail(state.space + ": " + NameOf(place) + " calls " + ToString(state.durable) +
          " durable, and a power cut now would leave " + ToString(log.end()));

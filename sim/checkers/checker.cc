@@ -36,6 +36,12 @@ Poll TakePoll(Scene& scene, bool with_logs) {
   return poll;
 }
 
+DiskLog AfterPowerCut(Scene& scene, size_t place, const std::string& space, Sequence only) {
+  const std::string directory = SpaceDirectory(space);
+  return ReadLogIn(*scene.world.files(place).CrashClone(env::LoseAll, directory + "/wal"),
+                   directory, only);
+}
+
 const std::vector<std::pair<std::string, MakeChecker>>& AllCheckers() {
   static const std::vector<std::pair<std::string, MakeChecker>> all = {
       {"log-matching", MakeLogMatching},

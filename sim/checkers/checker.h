@@ -39,6 +39,9 @@ struct Poll {
 };
 const runtime::SpaceState* Find(const Poll& poll, size_t place, const std::string& space);
 Poll TakePoll(Scene& scene, bool with_logs);
+// What a power cut now would leave of a log; contents of `only` alone.
+DiskLog AfterPowerCut(Scene& scene, size_t place, const std::string& space,
+                      Sequence only = Sequence());
 
 // The cluster when everything was mended, and the clients were done.
 struct Rest {

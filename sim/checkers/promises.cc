@@ -71,8 +71,7 @@ class AckAfterSync : public Checker {
     if (const auto* ack = std::get_if<Ack>(&message.message.body)) durable = ack->durable;
     if (const auto* joined = std::get_if<Joined>(&message.message.body)) durable = joined->durable;
     if (durable.is_zero() || ++acks_ % kOneOf != 0) return;
-    const auto after = scene_.world.files(from).CrashClone(env::LoseAll);
-    const DiskLog log = ReadDiskLog(*after, message.space);
+    const DiskLog log = AfterPowerCut(scene_, from, message.space);
     if (log.end() >= durable) return;
     Fail(message.space + ": " + NameOf(from) + " acknowledges " + ToString(durable) +
          ", and a power cut now would leave " + ToString(log.end()));
@@ -115,10 +114,8 @@ class AckedDurable : public Checker {
     size_t copies = 0;
     const auto& at = operation.written.back().at;
     for (size_t place = 0; place < scene_.world.size(); ++place) {
-      const auto after = scene_.world.files(place).CrashClone(env::LoseAll);
-      const DiskEntry* entry = nullptr;
-      const DiskLog log = ReadDiskLog(*after, operation.space);
-      entry = log.At(at.sequence);
+      const DiskLog log = AfterPowerCut(scene_, place, operation.space, at.sequence);
+      const DiskEntry* entry = log.At(at.sequence);
       if (entry != nullptr && entry->text == operation.written.back().text) ++copies;
     }
     // A member may have lost its disk since it acknowledged.

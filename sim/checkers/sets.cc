@@ -44,8 +44,7 @@ class InSyncTrue : public Checker {
     for (size_t place = 0; place < poll.states.size(); ++place) {
       if (NameOf(place) != member.node || !scene_.world.up(place)) continue;
       if (scene_.world.node(place).identity().incarnation != member.incarnation) continue;
-      const auto left = scene_.world.files(place).CrashClone(env::LoseAll);
-      const DiskLog log = ReadDiskLog(*left, state.space);
+      const DiskLog log = AfterPowerCut(scene_, place, state.space);
       const DiskEntry* entry = log.At(start);
       if (entry != nullptr && entry->epoch == state.epoch) continue;
       // Whoever promised a later epoch since may have cut what it had.

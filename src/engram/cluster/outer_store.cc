@@ -234,7 +234,7 @@ std::optional<StoreReply> OuterStore::Refuse(const Round& round, const Work& wor
   if (by_itself && before.primary.node != options_.self.node) {
     return Lost(round, work, before.primary.node + " is its primary", "", context);
   }
-  if (auto why = Unfit(request, before, options_.self, round.floor(), context)) {
+  if (auto why = Unfit(request, before, options_.self, round.floor(), context, options_.mutant)) {
     StoreReply lost = Lost(round, work, why->first, why->second, context);
     // A member of the newest set has all that was ever committed, in one history.
     lost.two_histories = Has(before.in_sync, options_.self) &&

@@ -107,7 +107,8 @@ std::vector<NodeView> Round::Nodes(const Members& in_sync, const Members& counte
 std::optional<std::pair<std::string, std::string>> Unfit(const StoreRequest& request,
                                                          const SpaceRecord& before,
                                                          const Member& self, Sequence floor,
-                                                         const StoreContext& context) {
+                                                         const StoreContext& context,
+                                                         Mutant mutant) {
   const LogState& log = *context.log;
   const bool force = request.force;
   if (!log.fit) return {{"its log is damaged, poisoned or full", "choose another node"}};
@@ -115,7 +116,7 @@ std::optional<std::pair<std::string, std::string>> Unfit(const StoreRequest& req
     return {{self.node + " is not in the in-sync set of the newest record that answered",
              "promote a member of the set, or --force and lose what this copy lacks"}};
   }
-  if (log.end.sequence < floor && !force) {
+  if (log.end.sequence < floor && !force && mutant != Mutant::kLeadBelowFloor) {
     return {{"its log ends at " + ToString(log.end.sequence) + ", but " + ToString(floor) +
                  " is known to be committed",
              "promote the node that has it, or --force and lose what this copy lacks"}};

@@ -79,7 +79,8 @@ class Round {
 std::optional<std::pair<std::string, std::string>> Unfit(const StoreRequest& request,
                                                          const SpaceRecord& before,
                                                          const Member& self, Sequence floor,
-                                                         const StoreContext& context);
+                                                         const StoreContext& context,
+                                                         replication::Mutant mutant);
 
 // Behind what an epoch that succeeds to `before` states a loss; nothing when nothing can be lost.
 // `promised_before`: of this copy, when it began to ask.

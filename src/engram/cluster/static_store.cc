@@ -195,7 +195,8 @@ std::optional<StoreReply> StaticStore::TryWin(const Round& round,
                                               const StoreContext& context) const {
   const Count count = CountVotes(round, context);
   if (!count.enough || !round.AllHeard(context)) return std::nullopt;
-  if (auto why = Unfit(round.request(), count.newest, options_.self, round.floor(), context)) {
+  if (auto why = Unfit(round.request(), count.newest, options_.self, round.floor(), context,
+                       options_.mutant)) {
     StoreReply lost = Lost(round, why->first, why->second, context);
     // A member of the newest set has all that was ever committed, in one history.
     lost.two_histories = Has(count.newest.in_sync, options_.self) &&

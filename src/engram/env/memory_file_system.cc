@@ -220,9 +220,10 @@ std::unique_ptr<MemoryFileSystem> MemoryFileSystem::Clone() const {
   return std::unique_ptr<MemoryFileSystem>(new MemoryFileSystem(std::move(tree)));
 }
 
-std::unique_ptr<MemoryFileSystem> MemoryFileSystem::CrashClone(const ChooseFn& choose) const {
+std::unique_ptr<MemoryFileSystem> MemoryFileSystem::CrashClone(const ChooseFn& choose,
+                                                               const std::string& within) const {
   MutexLock lock(tree_->mutex);
-  auto tree = std::make_shared<Tree>(tree_->names.Crash(choose));
+  auto tree = std::make_shared<Tree>(tree_->names.Crash(choose, NormalisedPath(within)));
   return std::unique_ptr<MemoryFileSystem>(new MemoryFileSystem(std::move(tree)));
 }
 

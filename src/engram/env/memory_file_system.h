@@ -62,8 +62,9 @@ class MemoryFileSystem : public FileSystem {
   std::unique_ptr<MemoryFileSystem> Clone() const;
   // What a power cut leaves; all of it is on the disk, so nothing of it is unsynced. `choose` is
   // asked about names in the order of their making, then per file, by path, about its length if
-  // that changed and about each unsynced page below that length.
-  std::unique_ptr<MemoryFileSystem> CrashClone(const ChooseFn& choose) const;
+  // that changed and about each unsynced page below that length. Only of what lies in `within`.
+  std::unique_ptr<MemoryFileSystem> CrashClone(const ChooseFn& choose,
+                                               const std::string& within = "/") const;
   // By seed: sometimes all is kept, sometimes all is lost, mostly some of it, torn here and there.
   std::unique_ptr<MemoryFileSystem> CrashClone(Prng& prng) const;
 

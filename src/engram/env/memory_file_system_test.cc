@@ -296,5 +296,17 @@ TEST_F(MemoryFileSystemTest, SyncedBytesSurviveEveryCrash) {
   }
 }
 
+TEST_F(MemoryFileSystemTest, ACrashOfAPartLeavesThatPartAlone) {
+  ASSERT_TRUE(fs_.CreateDirectories("/a/b").ok());
+  ASSERT_TRUE(fs_.CreateDirectories("/a/bc").ok());
+  Durable("/a/b/in", "kept");
+  Durable("/a/bc/out", "not asked for");
+  Durable("/out", "not asked for");
+  const auto part = fs_.CrashClone(KeepAll, "/a/b");
+  EXPECT_EQ(Contents(*part, "/a/b/in"), "kept");
+  EXPECT_THAT(Names(*part, "/"), ElementsAre("a"));
+  EXPECT_THAT(Names(*part, "/a"), ElementsAre("b"));
+}
+
 }  // namespace
 }  // namespace engram::env

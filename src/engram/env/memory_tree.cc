@@ -35,9 +35,17 @@ MemoryNodePtr CloneNode(const MemoryNodePtr& node, Copies* copies) {
   return copy;
 }
 
+// On the way to `within`, or in it.
+bool Leads(const std::string& path, const std::string& within) {
+  const auto below = [](const std::string& a, const std::string& b) {
+    return a.starts_with(b) && (a.size() == b.size() || a[b.size()] == '/');
+  };
+  return within == "/" || below(path, within) || below(within, path);
+}
+
 // What is left of `node` when `left` says which names are.
 MemoryNodePtr CrashNode(const MemoryNodePtr& node, const std::string& path, const NamesOf& left,
-                        const ChooseFn& choose, Copies* copies) {
+                        const std::string& within, const ChooseFn& choose, Copies* copies) {
   if (const auto found = copies->find(node.get()); found != copies->end()) return found->second;
   auto result = std::make_shared<MemoryNode>();
   (*copies)[node.get()] = result;
@@ -49,7 +57,10 @@ MemoryNodePtr CrashNode(const MemoryNodePtr& node, const std::string& path, cons
   const auto changed = left.find(node.get());
   const MemoryNames& names = changed != left.end() ? changed->second : node->durable;
   for (const auto& [name, child] : names) {
-    result->names[name] = CrashNode(child, path + "/" + name, left, choose, copies);
+    const std::string at = path + "/" + name;
+    if (Leads(at, within)) {
+      result->names[name] = CrashNode(child, at, left, within, choose, copies);
+    }
   }
   result->durable = result->names;
   return result;
@@ -140,7 +151,7 @@ MemoryTree MemoryTree::Clone() const {
   return copy;
 }
 
-MemoryTree MemoryTree::Crash(const ChooseFn& choose) const {
+MemoryTree MemoryTree::Crash(const ChooseFn& choose, const std::string& within) const {
   NamesOf left;
   const auto names_of = [&left](const MemoryNodePtr& directory) -> MemoryNames& {
     return left.try_emplace(directory.get(), directory->durable).first->second;
@@ -151,7 +162,7 @@ MemoryTree MemoryTree::Crash(const ChooseFn& choose) const {
   }
   MemoryTree after;
   Copies copies;
-  after.root = CrashNode(root, "", left, choose, &copies);
+  after.root = CrashNode(root, "", left, within, choose, &copies);
   return after;
 }
 

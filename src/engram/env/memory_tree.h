@@ -59,7 +59,7 @@ struct MemoryTree {
   uint64_t TotalBytes() const;
 
   MemoryTree Clone() const;
-  MemoryTree Crash(const ChooseFn& choose) const;
+  MemoryTree Crash(const ChooseFn& choose, const std::string& within) const;
 };
 
 // "/a//b/" and "a/b" are the same.
