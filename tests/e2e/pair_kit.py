@@ -219,7 +219,8 @@ class Nodes:
             name = (names or {}).get(node.name, node.name)
             node.config.write_text(
                 f'[node]\nname = "{name}"\ndata_dir = "{node.data}"\n\n'
-                f'[cluster]\nmode = "{self.mode}"\nfirst_primary = "n1"\n{cluster}nodes = [\n  {rows}\n]\n{more}')
+                f'[cluster]\nmode = "{self.mode}"\n'
+                f'first_primary = "n1"\n{cluster}nodes = [\n  {rows}\n]\n{more}')
 
     def _entry(self, node, other, entries):
         """What the file of `node` says of `other`."""
