@@ -13,6 +13,7 @@ using replication::Stamp;
 namespace {
 
 constexpr Duration kTickEvery = std::chrono::milliseconds(50);
+constexpr Duration kMakeAgain = std::chrono::seconds(1);  // asked of a store outside
 constexpr Duration kOpenAgain = std::chrono::milliseconds(100);
 constexpr uint64_t kTicksOfIdle = 20;
 constexpr Duration kCensusFor = std::chrono::seconds(3);
@@ -53,11 +54,14 @@ Result<std::unique_ptr<OuterConfiguration>> ReplicationImpl::MakeOuter() {
   outer.lease_margin = options_.lease_margin;
   outer.may_wait = context_.may_wait;
   outer.mutant = options_.mutant;
+  // Not on a thread of the store: a step may wait for a disk.
+  auto changed = [this] {
+    context_.executor->Post([this] {
+      for (const auto& runner : Runners()) runner->OnLeaseChanged();
+    });
+  };
   return std::make_unique<OuterConfiguration>(std::move(store), *context_.clock, *context_.executor,
-                                              std::move(outer), [this] {
-                                                for (const auto& runner : Runners())
-                                                  runner->OnLeaseChanged();
-                                              });
+                                              std::move(outer), std::move(changed));
 }
 
 std::optional<StoreState> ReplicationImpl::Store() const {
@@ -217,7 +221,8 @@ void ReplicationImpl::EnsureDefault() {
       context_.report("default", "space_not_made", made.status().message());
     }
     // Where another node has it this one waits to be told of it.
-    making_default_ = false;
+    if (made.ok() || outer_ == nullptr) return void(making_default_ = false);
+    context_.executor->PostAfter(kMakeAgain, [this] { making_default_ = false; });
   });
 }
 
