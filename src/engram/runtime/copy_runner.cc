@@ -360,7 +360,9 @@ void CopyRunner::OnLeaseChanged() {
       MutexLock lock(mutex_);
       if (copy_ != nullptr && copy_->role() == Role::kPrimary) led = copy_->lease();
     }
-    if (led != 0 && led != context_.outer->lease().number()) Step(cluster::LeaseChanged{});
+    // Without any lease it goes on for a while, with what every member acknowledges.
+    const int64_t now = context_.outer->lease().number();
+    if (led != 0 && now != 0 && led != now) Step(cluster::LeaseChanged{});
   });
 }
 

@@ -196,6 +196,8 @@ void ReplicationImpl::TickAll() {
   const bool all = ++ticks_ % kTicksOfIdle == 0;
   for (const auto& runner : Runners()) {
     if ((all || runner->busy()) && runner->bound()) runner->Tick();
+    // One that began to lead while the lease changed was not told.
+    if (all && outer_ != nullptr) runner->OnLeaseChanged();
     if (all && IsDeleted(runner->incarnation())) {
       context_.executor->Post(
           [this, incarnation = runner->incarnation()] { RemoveCopy("", incarnation); });
