@@ -13,6 +13,7 @@ namespace engram::server {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string WriteFile(const std::string& text) {
@@ -179,6 +180,77 @@ TEST(StaticOptionsTest, ReplicationNeedsOtherNodes) {
       Read("[replication]\nbackoff = [\"1ms\", \"2ms\", \"3ms\", \"1s\"]\n");
   ASSERT_TRUE(options.ok()) << options.status().ToString();
   EXPECT_EQ(options->replication.backoff.at(3), std::chrono::seconds(1));
+}
+
+// The same pair with an etcd, and one part of it replaced.
+std::string Etcd(const std::string& what = "", const std::string& by = "") {
+  std::string text =
+      Pair("mode = \"static\"", "mode = \"etcd\"\netcd_endpoints = [\"e1:2379\", \"e2:2379\"]");
+  const size_t at = what.empty() ? std::string::npos : text.find(what);
+  return at == std::string::npos ? text : text.replace(at, what.size(), by);
+}
+
+TEST(EtcdOptionsTest, APairWithAnEtcd) {
+  const Result<Options> options = Read(Etcd());
+  ASSERT_TRUE(options.ok()) << options.status().ToString();
+  EXPECT_TRUE(options->cluster.has_nodes());
+  EXPECT_TRUE(options->cluster.has_store());
+  EXPECT_THAT(options->cluster.etcd_endpoints, ElementsAre("e1:2379", "e2:2379"));
+  EXPECT_EQ(options->listen.replication, "127.0.0.1:50052");
+  EXPECT_EQ(options->cluster.lease_ttl, std::chrono::seconds(2));
+  EXPECT_EQ(options->cluster.lease_margin, std::chrono::milliseconds(200));
+  EXPECT_EQ(options->cluster.lease_grace, std::chrono::seconds(60));
+}
+
+TEST(EtcdOptionsTest, EndpointsComeFromAVariableToo) {
+  for (const char* list :
+       {"e1:2379,e2:2379", "[\"e1:2379\", \"e2:2379\"]", " e1:2379 , e2:2379,"}) {
+    OptionsReader reader;
+    ASSERT_TRUE(reader.ReadFile(WriteFile(Etcd("e1:2379", "of the file"))).ok());
+    const std::string variable = std::string("ENGRAM_CLUSTER_ETCD_ENDPOINTS=") + list;
+    const char* environment[] = {variable.c_str(), nullptr};
+    ASSERT_TRUE(reader.ReadEnvironment(environment).ok());
+    const Result<Options> options = reader.Finish();
+    ASSERT_TRUE(options.ok()) << options.status().ToString();
+    EXPECT_THAT(options->cluster.etcd_endpoints, ElementsAre("e1:2379", "e2:2379")) << list;
+  }
+}
+
+TEST(EtcdOptionsTest, TheFirstPrimaryMayBeAny) {
+  EXPECT_EQ(WhyNot(Etcd("first_primary = \"n1\"\n", "")), "it is valid");
+  EXPECT_THAT(WhyNot(Etcd("first_primary = \"n1\"", "first_primary = \"n7\"")),
+              HasSubstr("'n7' is not in cluster.nodes"));
+}
+
+TEST(EtcdOptionsTest, RefusesWhatCannotWork) {
+  EXPECT_THAT(WhyNot(Etcd("[\"e1:2379\", \"e2:2379\"]", "[]")),
+              AllOf(HasSubstr(".toml:6"), HasSubstr("needs cluster.etcd_endpoints")));
+  EXPECT_THAT(WhyNot("[cluster]\nmode = \"etcd\"\n"),
+              HasSubstr("cluster.mode = etcd needs cluster.nodes"));
+  EXPECT_THAT(WhyNot(Etcd("[cluster]", "[cluster]\nstatic_start_alone = true")),
+              HasSubstr("static_start_alone has no effect with cluster.mode = etcd"));
+  const std::string user = "[cluster]\netcd_user = \"engram\"";
+  const std::string password = "etcd_password_file = \"password\"";
+  EXPECT_THAT(WhyNot(Etcd("[cluster]", user)), HasSubstr("need each other"));
+  EXPECT_THAT(WhyNot(Etcd("[cluster]", "[cluster]\n" + password)), HasSubstr("need each other"));
+  EXPECT_EQ(WhyNot(Etcd("[cluster]", user + "\n" + password)), "it is valid");
+  for (const char* ttl : {"1999ms", "61s"}) {
+    EXPECT_THAT(WhyNot(Etcd("[cluster]", "[cluster]\nlease_ttl = \"" + std::string(ttl) + "\"")),
+                AllOf(HasSubstr("cluster.lease_ttl"), HasSubstr("2s..60s")));
+  }
+  EXPECT_EQ(WhyNot(Etcd("[cluster]", "[cluster]\nlease_ttl = \"60s\"")), "it is valid");
+}
+
+TEST(EtcdOptionsTest, ItsKeysHaveNoEffectElsewhere) {
+  for (const char* key :
+       {"etcd_prefix", "etcd_ca_file", "etcd_user", "etcd_password_file", "etcd_endpoints"}) {
+    const std::string set = std::string(key) + " = \"x\"\n";
+    EXPECT_THAT(WhyNot("[cluster]\n" + set),
+                AllOf(HasSubstr(".toml:2"), HasSubstr("cluster." + std::string(key)),
+                      HasSubstr("no effect with cluster.mode = single")));
+    EXPECT_THAT(WhyNot(Pair("mode = \"static\"\n", "mode = \"static\"\n" + set)),
+                AllOf(HasSubstr(".toml:7"), HasSubstr("no effect with cluster.mode = static")));
+  }
 }
 
 TEST(OptionsTest, PrintsWhereEachValueComesFrom) {
