@@ -6,6 +6,7 @@ every node.
 
 etcd_test.py ENGRAM"""
 import argparse
+import contextlib
 import shutil
 import time
 
@@ -40,8 +41,15 @@ class Cluster(Nodes):
     def check_all(self):
         self.wait_equal()
         for node in self.nodes:
-            lost = [i for i, what in self.acknowledged.items()
-                    if node.memory(i).code != 200 or what not in node.memory(i).out]
+            lost = dict(self.acknowledged)
+
+            def found(node=node, lost=lost):
+                for i, what in list(lost.items()):
+                    if what in node.memory(i).out:
+                        del lost[i]
+                return not lost
+            with contextlib.suppress(TimeoutError):  # what is committed is shown a little later
+                until("all are found", found, 5)
             check(not lost, f"{node.name} has all {len(self.acknowledged)} that were acknowledged",
                   str(lost))
 
@@ -118,7 +126,7 @@ def a_primary_is_paused(cluster):
 
 def etcd_stands_still(cluster):
     primary = cluster.primary()
-    read = {"read": {"primary": True}, "cue": {"semantic": ["failover"]}}
+    read = {"read": {"primary": True}, "cue": {"semantic": {"query": "failover"}}}
     cluster.etcd.pause()
     until("the lease of the primary has run out",
           lambda: primary.metric("engram_lease_remaining_seconds") == 0)

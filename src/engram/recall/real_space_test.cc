@@ -168,7 +168,9 @@ TEST(RealSpaceTest, AListLeavesOutWhatCannotBeReadAndNamesIt) {
     for (const v1::Warning& warning : reply->warnings()) {
       EXPECT_EQ(warning.reason(), "RESULT_UNREADABLE");
     }
-    EXPECT_NE(reply->warnings(0).message().find("'e17'"), std::string::npos);
+    std::string said;
+    for (const v1::Warning& warning : reply->warnings()) said += warning.message() + "; ";
+    EXPECT_NE(said.find("'e17'"), std::string::npos) << said;
   };
   whole(List(*space.View(), v1::ListRequest()));
   whole(Reminisce(*space.View(), v1::ReminisceRequest(), kTestNow));
