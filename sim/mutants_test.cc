@@ -52,6 +52,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"spaces-apart", Mutant::kFailTogether},
                     Case{"lag-honest", Mutant::kLagZeroWhenCut},
                     Case{"in-sync-true", Mutant::kAckBeforeSync},
+                    Case{"primary-in-set", Mutant::kNoMajority, 0, 60},
                     Case{"stale-flush-ignored", Mutant::kStaleFlushCounts, 0, 100},
                     Case{"poison-sticks", Mutant::kPoisonForgotten, 0, 400},
                     Case{"bounded", Mutant::kWindowIgnored},

@@ -85,22 +85,30 @@ class PrimaryInSet : public Checker {
     const bool excused = scene_.facts.Doubt(state.space) || scene_.facts.MayPart(state.space);
     const bool begins = record.epoch > counts.epoch && !counts.epoch.is_zero();
     if (begins && !excused && !Holds(counts.in_sync, record.primary) &&
-        !Holds(SetBefore(place, state.space, record, counts), record.primary)) {
+        !Holds(SetBefore(state.space, record, counts), record.primary)) {
       return Fail(state.space + ": " + NameOf(place) + " began epoch " + ToString(record.epoch) +
                   ", and was not in the set of epoch " + ToString(counts.epoch) + " at entry " +
                   ToString(counts.at));
     }
     if (state.replicated_end >= record.at && Newer(record, counts)) counts = record;
   }
-  // Of the record before `record` in its log, where that is newer than the one that is known here.
-  replication::Members SetBefore(size_t place, const std::string& space,
-                                 const replication::SpaceRecord& record,
+  // Of the newest record before `record` that any node has or has just cut, where it is newer than
+  // the one that is known here: who answered with it went back behind it at once.
+  replication::Members SetBefore(const std::string& space, const replication::SpaceRecord& record,
                                  const replication::SpaceRecord& known) const {
-    replication::SpaceRecord before;
-    for (const DiskEntry& entry : ReadDiskLog(scene_.world.files(place), space).entries) {
-      if (entry.start.has_value() && entry.start->epoch < record.epoch) before = *entry.start;
+    replication::SpaceRecord before = known;
+    const auto look = [&](const std::vector<DiskEntry>& entries) {
+      for (const DiskEntry& entry : entries) {
+        if (!entry.start.has_value() || entry.start->epoch >= record.epoch) continue;
+        if (Newer(*entry.start, before)) before = *entry.start;
+      }
+    };
+    for (size_t place = 0; place < scene_.world.size(); ++place) {
+      env::FileSystem& files = scene_.world.files(place);
+      look(ReadDiskLog(files, space).entries);
+      look(ReadQuarantineIn(files, SpaceDirectory(space)));
     }
-    return Newer(before, known) ? before.in_sync : replication::Members();
+    return before.in_sync;
   }
   std::map<std::string, replication::SpaceRecord> counts_;
 };
