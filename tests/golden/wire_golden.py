@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes wire/*.txtpb and wire/*.hex: what nodes say to each other, as text and as bytes.
+"""Writes wire/*.txtpb and wire/*.hex: what nodes say to each other, as text and as bytes; and the
+same in store/: what they keep in a configuration store outside (store.proto).
 
 An independent second implementation of docs/replication-wire.md: field numbers and encodings stand
 here once more, and protobuf is not used. Run it only to add a message or a field, never to make a
@@ -10,6 +11,7 @@ import os
 from record_golden import HERE, INCARNATION, NODE, varint
 
 WIRE = os.path.join(HERE, "wire")
+STORE = os.path.join(HERE, "store")
 SPACE = bytes(range(32, 48))
 ENUMS = {"LANE_LIVE": 1, "LANE_BULK": 2, "BATCH_COMPRESSION_ZSTD": 1, "BATCH_COMPRESSION_LZ4": 2,
          "BAD_EPOCH": 6}
@@ -74,6 +76,10 @@ SCHEMA = {
     "EpochStartRecord": "1 epoch number, 2 primary NodeIncarnation, 3 fork_epoch number,"
                         "4 fork_sequence number, 5 in_sync *NodeIncarnation,"
                         "6 voters *NodeIncarnation, 7 stated_loss StatedLoss, 8 at Timestamp",
+    # Of the store outside (store.proto).
+    "StoredNode": "1 node_id text, 2 incarnation text, 3 replication text",
+    "StoredSpace": "1 incarnation text, 2 record text, 3 primary_lease number, 4 resigned bool,"
+                   "5 deleted bool",
 }
 
 
@@ -134,11 +140,11 @@ def text(message, value, indent=""):
     return out
 
 
-def write(name, message, value):
-    with open(os.path.join(WIRE, name + ".txtpb"), "w", encoding="ascii") as out:
+def write(name, message, value, folder=WIRE):
+    with open(os.path.join(folder, name + ".txtpb"), "w", encoding="ascii") as out:
         out.write(f"# proto-message: engram.internal.v1.{message}\n" + text(message, value))
     data = binary(message, value)
-    with open(os.path.join(WIRE, name + ".hex"), "w", encoding="ascii") as out:
+    with open(os.path.join(folder, name + ".hex"), "w", encoding="ascii") as out:
         for at in range(0, len(data), 32):
             out.write(data[at:at + 32].hex() + "\n")
 
@@ -185,6 +191,7 @@ BODIES = {
 
 def main():
     os.makedirs(WIRE, exist_ok=True)
+    os.makedirs(STORE, exist_ok=True)
     spaces = []
     for body, value in BODIES.items():
         space = {"space": "default", "incarnation": SPACE, "epoch": 513, "sender": INCARNATION,
@@ -222,6 +229,12 @@ def main():
         "cluster": "engram"})
     write("fetch_response", "FetchResponse", {"records": b"\xef\xbe\xad\xde and so on"})
     write("fetch_response_last", "FetchResponse", {"floors": FLOORS, "last": True})
+    write("stored_node", "StoredNode", {
+        "node_id": NODE, "incarnation": INCARNATION, "replication": "n1.example:7402"}, STORE)
+    stored = {"incarnation": SPACE, "record": RECORD, "primary_lease": 4711}
+    write("stored_space", "StoredSpace", stored, STORE)
+    write("stored_space_resigned", "StoredSpace", stored | {"resigned": True}, STORE)
+    write("stored_space_deleted", "StoredSpace", stored | {"deleted": True}, STORE)
 
 
 if __name__ == "__main__":
