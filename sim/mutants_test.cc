@@ -56,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"stale-flush-ignored", Mutant::kStaleFlushCounts, 0, 100},
                     Case{"poison-sticks", Mutant::kPoisonForgotten, 0, 400},
                     Case{"bounded", Mutant::kWindowIgnored},
-                    Case{"deleted-stays-deleted", Mutant::kCommitByMajority, 3, 150},
+                    Case{"deleted-stays-deleted", Mutant::kReplyBeforeCommit},
                     Case{"no-serve-after-deadline", Mutant::kServePastLease, 0, 1, true},
                     Case{"converges", Mutant::kReconnectUnnoticed}),
     [](const auto& info) {
