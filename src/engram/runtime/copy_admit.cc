@@ -1,6 +1,4 @@
 // Which writes and reads a copy may take now, and the words for those that it may not.
-#include <algorithm>
-
 #include "engram/runtime/copy_runner.h"
 
 namespace engram::runtime {

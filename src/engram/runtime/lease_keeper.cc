@@ -132,7 +132,8 @@ void LeaseKeeper::Fail(const std::string& why) {
   if (lease_ != 0) store_.RevokeLease(lease_, options_.ttl / 2, [](const Status&) {});
   lease_ = 0;
   number_ = 0;
-  deadline_ns_ = 0;
+  // Not zero: how long it has been without one is counted from here.
+  deadline_ns_ = std::min(deadline_ns_.load(), clock_.Now().ns);
   {
     MutexLock lock(mutex_);
     trouble_ = why;
