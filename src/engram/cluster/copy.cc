@@ -46,7 +46,9 @@ void Copy::On(const Tick&, Effects* out) {
       Peer& p = peers_[peer];
       if (!p.connected || peer == options_.me) continue;
       const bool waits = !p.joined || !p.in_flight.empty() || p.acked < p.next.prev();
-      if (waits && now_ - std::max(p.last_progress, p.opened) >= options_.resend_after) {
+      if (!waits) p.resent = 0;
+      if (waits && now_ - std::max(p.last_progress, p.opened) >= ResendAfter(p)) {
+        ++p.resent;
         SendOpen(peer, out);
       }
     }
@@ -70,6 +72,7 @@ void Copy::On(const PeerUp& event, Effects* out) {
   peer.blocked = false;
   peer.joined = false;
   peer.away = true;
+  peer.resent = 0;
   TakeReply(store_->OnPeerUp(event.peer, Context(), out), out);
   if (role_ == Role::kPrimary) SendOpen(event.peer, out);
 }

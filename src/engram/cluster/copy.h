@@ -40,8 +40,10 @@ struct CopyOptions {
   Member self = {};
   Policy policy;
   Duration shrink_after = std::chrono::milliseconds(1500);  // without progress: not counted on
-  Duration resend_after = std::chrono::seconds(1);          // without progress: begin again
-  Duration stand_after = std::chrono::seconds(1);           // once fenced, before asking anew
+  // Without progress: begin again. Doubles while that does not help: what is on its way to a slow
+  // copy would only be sent once more.
+  Duration resend_after = std::chrono::seconds(1), resend_after_max = std::chrono::seconds(8);
+  Duration stand_after = std::chrono::seconds(1);  // once fenced, before asking anew
   // One that was expelled is taken back after this, doubling while it is expelled again soon.
   Duration return_after = std::chrono::seconds(1), return_after_max = std::chrono::seconds(60);
   Duration expelled_again_within = std::chrono::minutes(10);
@@ -214,6 +216,7 @@ class Copy {
     Instant last_contact = {}, last_progress = {}, opened = {};
     uint64_t open_id = 0;      // of the newest Open; what answers an older one is late
     Sequence acked_then = {};  // when that Open was sent
+    uint32_t resent = 0;       // since it had everything
     bool blocked = false;
     std::string trouble = {};
     bool broken = false;  // it lost what it had acknowledged
@@ -319,6 +322,7 @@ class Copy {
   void TellCommit(size_t place, Effects* out);
   bool Responsive(const Member& member, Instant now) const;
   bool CatchingUp(const Peer& peer) const;
+  Duration ResendAfter(const Peer& peer) const;
 
   // copy_set.cc: growing, shrinking, standing.
   void OnMessage(size_t peer, const replication::Stamp& stamp, const replication::Answer& answer,

@@ -119,6 +119,12 @@ void Copy::SendOpen(size_t place, Effects* out) {
                 .losses = LossesOf(log_)});
 }
 
+Duration Copy::ResendAfter(const Peer& peer) const {
+  Duration after = options_.resend_after;
+  for (uint32_t i = 0; i < peer.resent && after < options_.resend_after_max; ++i) after *= 2;
+  return std::min(after, options_.resend_after_max);
+}
+
 void Copy::OnMessage(size_t place, const Stamp& stamp, const Joined& joined, Effects* out) {
   if (role_ != Role::kPrimary || stamp.epoch != view_.epoch) return;
   Peer& peer = peers_[place];

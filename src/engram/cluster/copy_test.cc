@@ -208,6 +208,32 @@ TEST_F(CopyTest, OpensAnewAfterATimeWithoutProgress) {
   EXPECT_NE(Said<Open>(Do(Tick{})), nullptr);
 }
 
+// A copy that needs longer for a batch than the patience is not sent it each second.
+TEST_F(CopyTest, WaitsLongerEachTimeThatOpeningAnewDoesNotHelp) {
+  Lead();
+  LogAt(2, 2);
+  Do(Shipped{1, Sequence(2), 100});
+  uint64_t id = 0;
+  const auto opens_after = [&](seconds wait) {
+    now_ = now_ + wait - milliseconds(1);
+    EXPECT_EQ(Said<Open>(Do(Tick{})), nullptr) << wait.count();
+    now_ = now_ + milliseconds(1);
+    const Effects late = Do(Tick{});
+    if (Said<Open>(late) != nullptr) id = Said<Open>(late)->id;
+    return Said<Open>(late) != nullptr;
+  };
+  for (const int wait : {1, 2, 4, 8, 8}) EXPECT_TRUE(opens_after(seconds(wait))) << wait;
+  Hear(Joined{.end = {MakeEpoch(1, 0), Sequence(2)},
+              .end_crc = 2,
+              .durable = Sequence(2),
+              .visible = {},
+              .id = id});
+  Do(Tick{});  // it has everything: patience begins anew
+  LogAt(3, 3);
+  Do(Shipped{1, Sequence(3), 100});
+  EXPECT_TRUE(opens_after(seconds(1)));
+}
+
 TEST_F(CopyTest, AMemberThatLostWhatItAcknowledgedCountsNoMore) {
   Lead();
   LogAt(5, 5);
