@@ -53,6 +53,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"lag-honest", Mutant::kLagZeroWhenCut},
                     Case{"in-sync-true", Mutant::kAckBeforeSync},
                     Case{"primary-in-set", Mutant::kNoMajority, 0, 60},
+                    Case{"primary-in-set", Mutant::kLeadOutsideSet, 3, 1, true},
                     Case{"stale-flush-ignored", Mutant::kStaleFlushCounts, 0, 100},
                     Case{"poison-sticks", Mutant::kPoisonForgotten, 0, 400},
                     Case{"bounded", Mutant::kWindowIgnored},
@@ -62,7 +63,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) {
       std::string name = info.param.checker;
       std::erase(name, '-');
-      return name;
+      return name + (info.param.outside ? "_outside" : "");
     });
 
 }  // namespace

@@ -118,6 +118,7 @@ StoreResult OuterStore::Commit(const StoreTransaction& transaction) {
     for (const std::string& key : transaction.erase) keys_.erase(key);
     for (const auto& put : transaction.put) {
       StoredKey& key = keys_[put.key];
+      if (on_write) on_write(put.key, key.value, put.value);
       key = {put.value, key.created == 0 ? revision_ : key.created, revision_, put.lease};
       if (put.key.starts_with("spaces/")) scheduler_.Trace("store: " + put.key + " is written");
     }

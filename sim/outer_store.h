@@ -4,6 +4,7 @@
 // end early. Not thread-safe.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,6 +25,10 @@ class OuterStore {
   bool Alive(const std::string& node, int64_t created) const;
   // A lease ended before its time: what rests on leases alone is excused since.
   bool ended_early() const { return ended_early_; }
+
+  // Called for every key that is written; `before` is empty for a new one.
+  std::function<void(const std::string& key, const std::string& before, const std::string& after)>
+      on_write;
 
   // One trouble after another, until Heal.
   void StartTrouble(Duration between);

@@ -1,6 +1,8 @@
 // The in-sync set: in-sync-true, primary-in-set.
 #include <algorithm>
 
+#include "engram/internal/v1/store.pb.h"
+#include "engram/replication/space_record.h"
 #include "sim/checkers/checker.h"
 
 namespace engram::sim {
@@ -63,12 +65,17 @@ class InSyncTrue : public Checker {
 };
 
 // Who begins an epoch was in the set that counted before it: of the newest record that was
-// committed anywhere, whether its own log has that one or not.
+// committed anywhere, whether its own log has that one or not; or, with a store outside, of the
+// record that stood there.
 class PrimaryInSet : public Checker {
  public:
-  explicit PrimaryInSet(Scene& scene) : Checker(scene, "primary-in-set") {}
+  explicit PrimaryInSet(Scene& scene) : Checker(scene, "primary-in-set") {
+    scene.world.store().on_write = [this](const auto& key, const auto& before, const auto& after) {
+      if (key.starts_with(kSpaces) && !before.empty()) Compare(key, before, after);
+    };
+  }
   void OnPoll(const Poll& poll) override {
-    if (scene_.plan.outside) return;  // the set is in the store, and not in the logs; walks look
+    if (scene_.plan.outside) return;
     for (size_t place = 0; place < poll.states.size(); ++place) {
       for (const runtime::SpaceState& state : poll.states[place]) {
         const bool leads = state.role == cluster::Role::kPrimary && state.record.has_value();
@@ -109,6 +116,21 @@ class PrimaryInSet : public Checker {
       look(ReadQuarantineIn(files, SpaceDirectory(space)));
     }
     return before.in_sync;
+  }
+
+  static constexpr std::string_view kSpaces = "spaces/";
+  // Of one space in the store outside. Whoever forced it may be anybody.
+  void Compare(const std::string& key, const std::string& before, const std::string& after) {
+    internal::v1::StoredSpace was, is;
+    if (!was.ParseFromString(before) || !is.ParseFromString(after)) return Fail(key + ": garbled");
+    const std::string space = key.substr(kSpaces.size());
+    const auto from = replication::DecodeRecord(was.record(), Sequence());
+    const auto to = replication::DecodeRecord(is.record(), Sequence());
+    if (!from.ok() || !to.ok()) return Fail(space + ": a record of the store is garbled");
+    const bool same = was.incarnation() == is.incarnation() && !scene_.facts.Doubt(space);
+    if (!same || to->epoch == from->epoch || Holds(from->in_sync, to->primary)) return;
+    Fail(space + ": the store has " + to->primary.node + " lead epoch " + ToString(to->epoch) +
+         ", which was not in the set of epoch " + ToString(from->epoch));
   }
   std::map<std::string, replication::SpaceRecord> counts_;
 };

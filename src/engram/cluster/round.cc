@@ -112,7 +112,7 @@ std::optional<std::pair<std::string, std::string>> Unfit(const StoreRequest& req
   const LogState& log = *context.log;
   const bool force = request.force;
   if (!log.fit) return {{"its log is damaged, poisoned or full", "choose another node"}};
-  if (!Has(before.in_sync, self) && !force) {
+  if (!Has(before.in_sync, self) && !force && mutant != Mutant::kLeadOutsideSet) {
     return {{self.node + " is not in the in-sync set of the newest record that answered",
              "promote a member of the set, or --force and lose what this copy lacks"}};
   }

@@ -34,6 +34,7 @@ enum class Mutant {
   kPlainEpochs,            // epochs without the place of their maker
   kCutBelowCommit,         // a rewind cuts what was committed
   kSetOfAllAnswers,        // everybody who answered is in the set
+  kLeadOutsideSet,         // a candidate leads that is not in the in-sync set
   kLeadBelowFloor,         // a candidate leads whose log ends below what another has as committed
   // a `local` space
   kStartCommittedAlone,         // commit before the EpochStart is on all of the set
