@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <ctime>
 #include <vector>
 
 #include <sys/wait.h>
@@ -39,6 +40,7 @@ constexpr Named kMutants[] = {
     {"plain-epochs", Mutant::kPlainEpochs},
     {"cut-below-commit", Mutant::kCutBelowCommit},
     {"set-of-all-answers", Mutant::kSetOfAllAnswers},
+    {"lead-outside-set", Mutant::kLeadOutsideSet},
     {"lead-below-floor", Mutant::kLeadBelowFloor},
     {"start-committed-alone", Mutant::kStartCommittedAlone},
     {"no-stated-loss", Mutant::kNoStatedLoss},
@@ -58,9 +60,18 @@ constexpr Named kMutants[] = {
     {"lease-from-answer", Mutant::kLeaseFromAnswer},
 };
 
+// What runs of one kind took.
+struct Pace {
+  uint64_t runs = 0;
+  double simulated = 0, processor = 0;  // seconds
+  void Add(const Pace& other) {
+    runs += other.runs, simulated += other.simulated, processor += other.processor;
+  }
+};
+
 struct Tally {
   uint64_t runs = 0, failed = 0, operations = 0, acknowledged = 0, reads = 0;
-  double seconds = 0;
+  Pace busy, quiet;
   std::array<uint64_t, kProbes> seeds{};  // that walked each rare path
 };
 
@@ -71,12 +82,14 @@ void RunOne(const CommandOptions& options, uint64_t seed, Tally* tally) {
                  .mutant = *MutantFromName(options.mutant),
                  .only = options.only,
                  .print = options.trace};
+  const std::clock_t began = std::clock();
   const RunResult result = Run(run);
+  const double took = static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC;
+  (result.quiet ? tally->quiet : tally->busy).Add({1, result.seconds, took});
   ++tally->runs;
   tally->operations += result.operations;
   tally->acknowledged += result.acknowledged;
   tally->reads += result.reads;
-  tally->seconds += result.seconds;
   for (size_t i = 0; i < kProbes; ++i) tally->seeds[i] += result.visits[i] != 0;
   bool same = true;
   if (options.twice && result.ok()) {
@@ -112,11 +125,20 @@ Tally RunShare(const CommandOptions& options, int offset) {
   return tally;
 }
 
+void Say(const char* kind, const Pace& pace) {
+  std::printf("  %-6s %6lu runs, %8.0f s simulated in %6.1f s of one core: %5.0f a second\n", kind,
+              pace.runs, pace.simulated, pace.processor,
+              pace.processor > 0 ? pace.simulated / pace.processor : 0);
+}
+
 void Say(const Tally& tally) {
-  std::printf(
-      "%lu runs, %lu failed; %.0f s simulated, %lu operations (%lu acknowledged), "
-      "%lu reads\n",
-      tally.runs, tally.failed, tally.seconds, tally.operations, tally.acknowledged, tally.reads);
+  std::printf("%lu runs, %lu failed; %lu operations (%lu acknowledged), %lu reads\n", tally.runs,
+              tally.failed, tally.operations, tally.acknowledged, tally.reads);
+  Pace all = tally.busy;
+  all.Add(tally.quiet);
+  Say("busy", tally.busy);
+  Say("quiet", tally.quiet);
+  Say("all", all);
   std::printf("seeds that walked each rare path:\n");
   for (size_t i = 0; i < kProbes; ++i) {
     const ProbeInfo& probe = InfoOf(static_cast<Probe>(i));
@@ -146,7 +168,8 @@ Tally RunInProcesses(const CommandOptions& options) {
     close(ends[0]);
     sum.runs += tally.runs, sum.failed += tally.failed;
     sum.operations += tally.operations, sum.acknowledged += tally.acknowledged;
-    sum.reads += tally.reads, sum.seconds += tally.seconds;
+    sum.reads += tally.reads;
+    sum.busy.Add(tally.busy), sum.quiet.Add(tally.quiet);
     for (size_t i = 0; i < kProbes; ++i) sum.seeds[i] += tally.seeds[i];
   }
   while (wait(nullptr) > 0) continue;

@@ -13,7 +13,7 @@ Nemesis::Nemesis(World& world, const Plan& plan, Facts& facts)
     : world_(world), plan_(plan), facts_(facts), prng_(world.prng().Next()), skews_(world.size()) {
   world_.on_crash = [this](size_t place) {
     facts_.crashed.insert(place);
-    StartLater(place, prng_.OneIn(2) ? UpTo(400ms) : UpTo(4s));
+    StartLater(place, prng_.OneIn(2) ? UpTo(400ms) : Lasting(4s));
   };
 }
 
@@ -49,7 +49,7 @@ void Nemesis::Strike(Trouble trouble) {
       return Kill(place, /*process_only=*/false, /*wipe=*/false);
     case Trouble::kPause:
       if (world_.up(place)) {
-        world_.scheduler().Pause(static_cast<Owner>(place), world_.scheduler().now() + UpTo(3s));
+        world_.scheduler().Pause(static_cast<Owner>(place), world_.scheduler().now() + Lasting(3s));
       }
       return;
     case Trouble::kWipe:
@@ -79,7 +79,7 @@ void Nemesis::Cut(bool one_way) {
   const size_t to = (from + 1 + prng_.Below(world_.size() - 1)) % world_.size();
   world_.network().Cut(from, to, true);
   if (!one_way) world_.network().Cut(to, from, true);
-  world_.scheduler().After(UpTo(3s), kWorld, [this, from, to] {
+  world_.scheduler().After(Lasting(3s), kWorld, [this, from, to] {
     world_.network().Cut(from, to, false);
     world_.network().Cut(to, from, false);
   });
@@ -91,7 +91,7 @@ void Nemesis::Isolate(size_t place, Duration at_most) {
     world_.network().Cut(place, other, true);
     world_.network().Cut(other, place, true);
   }
-  world_.scheduler().After(UpTo(at_most), kWorld, [this] { world_.network().HealAll(); });
+  world_.scheduler().After(Lasting(at_most), kWorld, [this] { world_.network().HealAll(); });
 }
 
 // It goes on alone for a moment, and goes down with what nobody else has: the way to a rewind.
@@ -118,7 +118,7 @@ void Nemesis::Kill(size_t place, bool process_only, bool wipe) {
     ++facts_.wipes;
     facts_.wiped.insert(place);
   }
-  StartLater(place, prng_.OneIn(2) ? UpTo(400ms) : UpTo(4s));
+  StartLater(place, prng_.OneIn(2) ? UpTo(400ms) : Lasting(4s));
 }
 
 void Nemesis::Crash(size_t place, uint64_t changes) {
@@ -173,14 +173,14 @@ void Nemesis::FillDisk(size_t place) {
   for (const SpacePlan& space : plan_.spaces) facts_.hurt_spaces.insert({place, space.name});
   world_.disk(place).SetFreeBytes(prng_.Below(40'000));
   const uint64_t disk_life = world_.disk_life(place);
-  world_.scheduler().After(UpTo(2s), kWorld, [this, place, disk_life] {
+  world_.scheduler().After(Lasting(2s), kWorld, [this, place, disk_life] {
     if (world_.disk_life(place) == disk_life) world_.disk(place).SetFreeBytes(std::nullopt);
   });
 }
 
 void Nemesis::SlowDisk(size_t place) {
   world_.SlowDown(place, UpTo(200ms), UpTo(5ms));
-  world_.scheduler().After(UpTo(2s), kWorld,
+  world_.scheduler().After(Lasting(2s), kWorld,
                            [this, place] { world_.SlowDown(place, plan_.slow_flush, 50us); });
 }
 
@@ -202,7 +202,7 @@ void Nemesis::BadNetwork() {
   faults.lose_one_in = prng_.OneIn(2) ? 0 : 3 + static_cast<uint32_t>(prng_.Below(60));
   faults.double_one_in = prng_.OneIn(2) ? 0 : 3 + static_cast<uint32_t>(prng_.Below(60));
   faults.overtake_one_in = prng_.OneIn(2) ? 0 : 3 + static_cast<uint32_t>(prng_.Below(60));
-  world_.scheduler().After(UpTo(3s), kWorld, [this] { world_.network().faults = {}; });
+  world_.scheduler().After(Lasting(3s), kWorld, [this] { world_.network().faults = {}; });
 }
 
 void Nemesis::Heal() {

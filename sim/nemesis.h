@@ -36,6 +36,7 @@ class Nemesis {
   void Skew(size_t place);
   void BadNetwork();
   Duration UpTo(Duration most);
+  Duration Lasting(Duration most) { return UpTo(most * plan_.lasting); }
   size_t AnyPlace() { return prng_.Below(world_.size()); }
 
   World& world_;

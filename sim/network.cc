@@ -72,7 +72,8 @@ class Network::Port : public runtime::Transport {
         identity_(std::move(identity)),
         calls_(calls),
         peers_(network.nodes_),
-        untold_(network.nodes_) {}
+        untold_(network.nodes_),
+        early_(network.nodes_) {}
   ~Port() override { Stop(); }
 
   Status Start(TransportListener& listener) override {
@@ -130,6 +131,23 @@ class Network::Port : public runtime::Transport {
     listener_->OnPeerDown(peer, peers_[peer].why);
   }
 
+  void Hear(size_t peer, Lane lane, const SpaceMessage& message) {
+    peers_[peer].last_contact = network_.clock_of(place_);
+    network_.scheduler_.Trace(Describe(peer, place_, message));
+    listener_->OnMessage(peer, lane, message);
+  }
+  // What came before the handshake of this session; what an earlier one left is void.
+  void HearEarly(size_t peer, uint64_t session) {
+    for (const Early& early : std::exchange(early_[peer], {})) {
+      if (early.session == session && listener_ != nullptr) Hear(peer, early.lane, early.message);
+    }
+  }
+
+  struct Early {
+    uint64_t session;
+    Lane lane;
+    SpaceMessage message;
+  };
   Network& network_;
   const size_t place_;
   bool silent_ = false;
@@ -138,6 +156,7 @@ class Network::Port : public runtime::Transport {
   TransportListener* listener_ = nullptr;
   mutable std::vector<PeerState> peers_;
   std::vector<bool> untold_;  // gone, and the listener does not know yet
+  std::vector<std::vector<Early>> early_;
 };
 
 Network::Network(Scheduler& scheduler, size_t nodes)
@@ -203,6 +222,7 @@ void Network::Meet(size_t a, size_t b) {
           state.last_contact = clock_of(at);
           state.failures_in_a_row = 0;
           port->listener_->OnPeerUp(other, peer->identity_);
+          port->HearEarly(other, session);
         });
   }
 }
@@ -284,11 +304,10 @@ void Network::Arrive(Duration delay, size_t from, size_t to, uint64_t session, L
       return;
     }
     if (!port->peers_[from].connected) {
-      return Arrive(std::chrono::microseconds(100), from, to, session, lane, message);
+      port->early_[from].push_back({session, lane, message});
+      return;
     }
-    port->peers_[from].last_contact = clock_of(to);
-    scheduler_.Trace(Describe(from, to, message));
-    port->listener_->OnMessage(from, lane, message);
+    port->Hear(from, lane, message);
   });
 }
 

@@ -67,7 +67,7 @@ void Operator::LookAt(const SpacePlan& plan) {
   if (now - care.short_since > kPatience) Remove(space, *primary, &care);
   if (now - care.gone_since > kPatience) MakeAnew(plan, &care);
   const bool may = plan_.switchovers && !calm_ && primary.has_value() && !care.asking;
-  if (may && switch_prng_.OneIn(6)) SwitchOver(space, *primary, &care);
+  if (may && switch_prng_.OneIn(plan_.switch_one_in)) SwitchOver(space, *primary, &care);
 }
 
 // Two copies have each committed alone, since a statement was false. The history of the one that
@@ -78,13 +78,19 @@ std::optional<size_t> Operator::RefusingCopy(const std::string& space, size_t pr
   const size_t other = 1 - primary;
   const auto leads = StateOf(world_, primary, space), refuses = StateOf(world_, other, space);
   if (!refuses.has_value() || !leads->record.has_value()) return std::nullopt;
-  const auto& set = leads->record->in_sync;
-  const bool in_set = std::any_of(set.begin(), set.end(), [&](const replication::Member& member) {
-    return member.node == world_.NameOf(other);
-  });
   const bool alarmed = refuses->alarm.find(" is committed here") != std::string::npos;
-  return alarmed && !in_set && refuses->promised <= leads->epoch ? std::optional(other)
-                                                                 : std::nullopt;
+  return alarmed && !InSet(space, primary, other) && refuses->promised <= leads->epoch
+             ? std::optional(other)
+             : std::nullopt;
+}
+
+bool Operator::InSet(const std::string& space, size_t primary, size_t place) const {
+  const auto state = StateOf(world_, primary, space);
+  if (!state.has_value() || !state->record.has_value()) return false;
+  const auto& set = state->record->in_sync;
+  return std::any_of(set.begin(), set.end(), [&](const replication::Member& member) {
+    return member.node == world_.NameOf(place);
+  });
 }
 
 // What the copy had stays where a person can look at it.
@@ -195,7 +201,7 @@ void Operator::Remove(const std::string& space, size_t primary, Care* care) {
   if (plan_.outside) return;  // who is silent leaves by itself
   auto stopped = StoppedNode();
   if (!stopped.has_value()) stopped = LostMember(space, primary);
-  if (!stopped.has_value() || *stopped == primary) return;
+  if (!stopped.has_value() || *stopped == primary || !InSet(space, primary, *stopped)) return;
   runtime::PromoteCommand command;
   command.space = space;
   command.remove = world_.NameOf(*stopped);

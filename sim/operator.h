@@ -46,6 +46,7 @@ class Operator {
   std::optional<size_t> StoppedNode();
   std::optional<size_t> RefusingCopy(const std::string& space, size_t primary);
   std::optional<size_t> LostMember(const std::string& space, size_t primary);
+  bool InSet(const std::string& space, size_t primary, size_t place) const;
   size_t Fittest(const std::string& space);
 
   World& world_;

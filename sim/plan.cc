@@ -39,6 +39,18 @@ void DrawSizes(Prng& prng, Plan* plan) {
   if (prng.OneIn(6)) plan->tail_bytes_max = OneOf(prng, {8u << 10, 32u << 10});
 }
 
+void MakeQuiet(Prng prng, Plan* plan) {
+  plan->quiet = true;
+  plan->chaos = Between(prng, 10min, 60min);
+  plan->between = Between(prng, 5s, 60s);
+  plan->lasting = 1 + static_cast<int>(prng.Below(20));
+  plan->think = Between(prng, 2s, 12s);
+  plan->switch_one_in = 400;
+  plan->return_after_max = 60s;
+  plan->poll_every = 500ms;
+  plan->heal_within = 200s;
+}
+
 }  // namespace
 
 const char* Name(Trouble trouble) {
@@ -73,6 +85,7 @@ Plan MakePlan(uint64_t seed, size_t nodes, bool outside) {
   DrawSizes(prng, &plan);
   // Apart from the rest, so that what other seeds do does not change.
   plan.switchovers = Prng(seed * 0x9e3779b97f4a7c15 + 3).OneIn(3);
+  if (Prng prng(seed * 0x9e3779b97f4a7c15 + 5); prng.OneIn(8)) MakeQuiet(prng, &plan);
   if (outside) {
     plan.outside = true;
     plan.false_statements = false;  // nobody states anything

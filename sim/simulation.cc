@@ -8,9 +8,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kPollEvery = 20ms;
 constexpr int kLogsEvery = 50;  // polls
-constexpr Duration kHealWithin = 40s;
 constexpr Duration kStoreTroubleEvery = 1500ms;
 
 std::string InWords(const Plan& plan) {
@@ -21,6 +19,7 @@ std::string InWords(const Plan& plan) {
   }
   text += ";";
   for (const Trouble trouble : plan.troubles) text += std::string(" ") + Name(trouble);
+  if (plan.quiet) text += "; quiet";
   if (plan.false_statements) text += "; false statements";
   if (plan.outside) text += "; a store outside";
   if (plan.switchovers) text += "; switchovers";
@@ -42,7 +41,7 @@ WorldOptions OptionsOf(const Plan& plan) {
   WorldOptions options;
   options.nodes = plan.nodes;
   options.outside = plan.outside;
-  options.replication.return_after_max = 4s;
+  options.replication.return_after_max = plan.return_after_max;
   options.seed = plan.seed;
   options.segment_bytes = plan.segment_bytes;
   options.tail_bytes_max = plan.tail_bytes_max;
@@ -107,6 +106,7 @@ RunResult Simulation::Result() const {
   for (const Operation& operation : history_.operations) result.acknowledged += operation.ok();
   result.reads = history_.readings.size();
   result.seconds = static_cast<double>(world_.scheduler().now().ns) / 1e9 - 1;
+  result.quiet = plan_.quiet;
   result.plan = InWords(plan_);
   result.recent = world_.scheduler().recent();
   for (size_t i = 0; i < kProbes; ++i) {
@@ -144,7 +144,7 @@ bool Simulation::RunChecked(Duration at_most, const std::function<bool()>& until
   const Instant end = world_.scheduler().now() + at_most;
   while (!scene_.failed() && world_.scheduler().now() < end) {
     if (until && until()) return true;
-    world_.RunFor(kPollEvery);
+    world_.RunFor(plan_.poll_every);
     PollNow(++polls_ % kLogsEvery == 0);
   }
   return until && !scene_.failed() && until();
@@ -196,8 +196,8 @@ void Simulation::ComeToRest() {
   RunChecked(1s, nullptr);
   workload_.Stop();
   Rest rest;
-  rest.converged =
-      RunChecked(kHealWithin, [&] { return workload_.quiet() && WhatIsMissing(&rest).empty(); });
+  rest.converged = RunChecked(plan_.heal_within,
+                              [&] { return workload_.quiet() && WhatIsMissing(&rest).empty(); });
   if (rest.converged) rest.converged = WriteOnceMore(&rest);
   if (scene_.failed()) return;
   if (!rest.converged && rest.why_not.empty()) {
