@@ -128,7 +128,12 @@ class RememberStream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::By
     }
     Change([&]() REQUIRES(mutex_) {
       Held& held = held_[number - first_];
-      (void)SerializeMessage(response, door_.options.message_bytes, &held.reply);
+      const size_t most = door_.options.message_bytes;
+      if (const Status large = SerializeMessage(response, most, &held.reply); !large.ok()) {
+        response.Clear();
+        *response.mutable_error() = ToItemError(large);
+        (void)SerializeMessage(response, most, &held.reply);  // a line of text
+      }
       held.answered = true;
       --under_way_;
       WriteNext();

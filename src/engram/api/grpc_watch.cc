@@ -48,18 +48,22 @@ class WatchStream : public grpc::ServerWriteReactor<ByteBuffer>,
   // ---- of the watch ----
   void OnPage(uint64_t watch, std::vector<v1::WatchResponse> page) override {
     std::vector<ByteBuffer> messages;
-    for (const v1::WatchResponse& response : page) Add(response, &messages);
+    Status unwritable;
+    for (auto response = page.begin(); response != page.end() && unwritable.ok(); ++response) {
+      unwritable = Add(*response, &messages);
+    }
     bool nothing = false;
     {
       MutexLock lock(mutex_);
       watch_ = watch;
       if (over_.has_value()) return;
       page_ = std::move(messages);
+      after_page_ = unwritable;
       written_ = 0;
       nothing = page_.empty();
       if (!nothing) Write();
     }
-    if (nothing) door_.watches->Taken(watch);
+    if (nothing) PageTaken(watch, unwritable);
   }
   void OnEnd(const Status& why) override { End(why); }
 
@@ -68,16 +72,18 @@ class WatchStream : public grpc::ServerWriteReactor<ByteBuffer>,
     if (!ok) Cancelled();
     bool taken = false;
     uint64_t watch = 0;
+    Status unwritable;
     {
       MutexLock lock(mutex_);
       writing_ = false;
       watch = watch_;
+      unwritable = after_page_;
       ++written_;
       if (!over_.has_value() && written_ < page_.size()) Write();
       taken = !over_.has_value() && written_ == page_.size();
       if (taken) page_.clear();
     }
-    if (taken) door_.watches->Taken(watch);
+    if (taken) PageTaken(watch, unwritable);
     FinishIfOver();
   }
   void OnCancel() override {
@@ -90,15 +96,26 @@ class WatchStream : public grpc::ServerWriteReactor<ByteBuffer>,
   }
 
  protected:
-  virtual void Add(const v1::WatchResponse& response, std::vector<ByteBuffer>* messages) {
-    AddMessage(response, messages);
+  virtual Status Add(const v1::WatchResponse& response, std::vector<ByteBuffer>* messages) {
+    return AddMessage(response, messages);
   }
+  // TOO_LARGE, with nothing added.
   template <class Message>
-  void AddMessage(const Message& message, std::vector<ByteBuffer>* messages) {
-    (void)SerializeMessage(message, door_.options.message_bytes, &messages->emplace_back());
+  Status AddMessage(const Message& message, std::vector<ByteBuffer>* messages) {
+    ByteBuffer bytes;
+    RETURN_IF_ERROR(SerializeMessage(message, door_.options.message_bytes, &bytes));
+    messages->push_back(std::move(bytes));
+    return OkStatus();
   }
 
  private:
+  // A change that can't be sent is not passed over: the stream ends before it, and says why.
+  void PageTaken(uint64_t watch, const Status& unwritable) {
+    if (unwritable.ok()) return door_.watches->Taken(watch);
+    door_.watches->Cancel(watch, unwritable);
+    End(unwritable);
+  }
+
   void Write() REQUIRES(mutex_) {
     writing_ = true;
     grpc::WriteOptions options;
@@ -142,6 +159,7 @@ class WatchStream : public grpc::ServerWriteReactor<ByteBuffer>,
   Mutex mutex_;
   uint64_t watch_ GUARDED_BY(mutex_) = 0;
   std::vector<ByteBuffer> page_ GUARDED_BY(mutex_);
+  Status after_page_ GUARDED_BY(mutex_);  // what ends the stream when the page is written
   size_t written_ GUARDED_BY(mutex_) = 0;
   bool writing_ GUARDED_BY(mutex_) = false;
   bool begun_ GUARDED_BY(mutex_) = false;                // something was written
@@ -155,8 +173,8 @@ class EventStream : public WatchStream {
   using WatchStream::WatchStream;
 
  protected:
-  void Add(const v1::WatchResponse& response, std::vector<ByteBuffer>* messages) override {
-    if (response.kind() == v1::WatchResponse::KIND_HEARTBEAT) return;
+  Status Add(const v1::WatchResponse& response, std::vector<ByteBuffer>* messages) override {
+    if (response.kind() == v1::WatchResponse::KIND_HEARTBEAT) return OkStatus();
     v1::StreamResponse event;
     event.set_event_type(v1::STREAM_EVENT_TYPE_STORAGE);
     *event.mutable_timestamp() = response.stored_at();
@@ -169,7 +187,7 @@ class EventStream : public WatchStream {
     facts["token"] = response.token();
     const v1::Episode& episode = response.episode();
     event.set_importance(episode.has_importance() ? episode.importance() : kUnstatedImportance);
-    AddMessage(event, messages);
+    return AddMessage(event, messages);
   }
 };
 

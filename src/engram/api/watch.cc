@@ -191,11 +191,11 @@ std::shared_ptr<WatchSink> Watches::Remove(std::map<uint64_t, Watch>::iterator a
   return sink;
 }
 
-void Watches::Cancel(uint64_t number) {
+void Watches::Cancel(uint64_t number, const Status& why) {
   std::shared_ptr<WatchSink> sink;  // it may end here, without the mutex
   MutexLock lock(mutex_);
   const auto at = watches_.find(number);
-  if (!ended_ && at != watches_.end()) sink = Remove(at, OkStatus());
+  if (!ended_ && at != watches_.end()) sink = Remove(at, why);
 }
 
 void Watches::End() {

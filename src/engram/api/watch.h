@@ -48,7 +48,8 @@ class Watches : public std::enable_shared_from_this<Watches> {
   void Taken(uint64_t watch) EXCLUDES(mutex_);
   // Nobody wants it any more: its sink is called no more, but for a call that is on its way. Does
   // nothing for one that has ended.
-  void Cancel(uint64_t watch) EXCLUDES(mutex_);
+  // `why`: what its client is told instead; OK when the client left.
+  void Cancel(uint64_t watch, const Status& why = OkStatus()) EXCLUDES(mutex_);
   // Ends all of them, and takes no more. Nothing of the node is used after it. Blocks until the
   // pages that are being read are there.
   void End() EXCLUDES(mutex_);

@@ -51,8 +51,9 @@ class WatchDoorTest : public testing::Test {
 class GrpcWatchTest : public WatchDoorTest {
  protected:
   void SetUp() override { Start(100); }
-  void Start(int streams_max) {
+  void Start(int streams_max, size_t message_bytes = GrpcOptions().message_bytes) {
     GrpcOptions options;
+    options.message_bytes = message_bytes;
     options.address = "127.0.0.1:0";
     options.streams_max = streams_max;
     auto server = GrpcServer::Start(node_.node(), node_.service(), options);
@@ -153,6 +154,30 @@ TEST_F(GrpcWatchTest, AreBoundedWithAllOtherStreams) {
   EXPECT_EQ(EndOf(*Watch(&second)), Reason::OVERLOADED);
   first.TryCancel();
   (void)stream->Finish();
+  EXPECT_TRUE(Becomes(0));
+}
+
+TEST_F(GrpcWatchTest, WhatIsTooLargeToSendEndsTheStreamBehindWhatCameBefore) {
+  server_.reset();
+  Start(100, 2048);
+  grpc::ClientContext now, later;
+  v1::WatchResponse change;
+  std::string start;
+  {
+    const Stream stream = Watch(&now);
+    ASSERT_TRUE(stream->Read(&change));
+    start = change.token();
+    now.TryCancel();
+    (void)stream->Finish();
+  }
+  Remember("small");
+  Remember("large", std::string(4096, 'x'));
+  Remember("behind");
+  const Stream stream = Watch(&later, start);
+  ASSERT_TRUE(stream->Read(&change));
+  EXPECT_EQ(change.memory_id(), "small");
+  EXPECT_FALSE(stream->Read(&change)) << change.memory_id();
+  EXPECT_EQ(FromGrpc(stream->Finish()).reason(), Reason::TOO_LARGE);
   EXPECT_TRUE(Becomes(0));
 }
 

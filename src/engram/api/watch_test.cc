@@ -29,7 +29,11 @@ class Kept : public WatchSink {
       for (v1::WatchResponse& change : page) changes_.push_back(std::move(change));
       changed_.notify_all();
     }
-    if (!slow_) watches_.Taken(watch);
+    if (slow_) return;
+    watches_.Taken(watch);
+    MutexLock lock(mutex_);
+    ++taken_;
+    changed_.notify_all();
   }
   void OnEnd(const Status& why) override {
     MutexLock lock(mutex_);
@@ -37,10 +41,11 @@ class Kept : public WatchSink {
     changed_.notify_all();
   }
 
-  // Waits for so many changes; their ids, "~" for a heartbeat.
+  // Waits for so many changes, and until they are taken; their ids, "~" for a heartbeat.
   std::vector<std::string> Ids(size_t at_least) {
     MutexLock lock(mutex_);
-    changed_.wait_for(lock, kLong, [&] { return changes_.size() >= at_least; });
+    changed_.wait_for(lock, kLong,
+                      [&] { return changes_.size() >= at_least && (slow_ || taken_ == pages_); });
     std::vector<std::string> ids;
     for (const v1::WatchResponse& change : changes_) {
       ids.push_back(change.kind() == v1::WatchResponse::KIND_HEARTBEAT ? "~" : change.memory_id());
@@ -63,7 +68,7 @@ class Kept : public WatchSink {
   Mutex mutex_;
   std::condition_variable_any changed_;
   std::vector<v1::WatchResponse> changes_;
-  size_t pages_ = 0;
+  size_t pages_ = 0, taken_ = 0;
   Status end_;
 };
 
