@@ -16,7 +16,8 @@ from pair_kit import check, finish, nodes_of, until
 SPACES = ("aside", "quiet")  # of durability `local`; `default` is `replicated`, and the busy one
 LINK_BYTES_PER_SECOND = 1_000_000
 LATE_SECONDS = 5
-GROWTH_MAX_BYTES = 400 << 20  # its indexes grow with what is written, too
+STREAM_MAX_BYTES = 100_000_000  # of what is held for one replica
+GROWTH_MAX_BYTES = 400 << 20  # of the process: indexes, caches and what waits for them, too
 EPISODE_BYTES, BATCH = 60_000, 20
 QUIET_WRITES = 5
 PATIENCE_SECONDS = 120
@@ -157,6 +158,26 @@ def resident_bytes(node):
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+class Stream(threading.Thread):
+    """Looks again and again at what the primary holds for n3."""
+
+    def __init__(self, node):
+        super().__init__(daemon=True)
+        self.node, self.most, self.looks, self.ending = node, 0, 0, threading.Event()
+
+    def run(self):
+        while not self.ending.wait(0.1):
+            held = self.node.metric("engram_replication_stream_bytes", replica_id="n3")
+            if held is not None:
+                self.most, self.looks = max(self.most, held), self.looks + 1
+
+    def judge(self):
+        self.ending.set()
+        self.join()
+        check(0 < self.most < STREAM_MAX_BYTES,
+              f"the stream to n3 held {self.most / 1e6:.1f} MB at most, in {self.looks} looks")
+
+
 def quiet_write(flow):
     """Seconds until n3 shows a write to the quiet space."""
     began = time.monotonic()
@@ -175,6 +196,8 @@ def slow_link(flow, megabytes):
     before = resident_bytes(flow.n1)
     for proxy in flow.link():
         proxy.throttle(LINK_BYTES_PER_SECOND)
+    stream = Stream(flow.n1)
+    stream.start()
     flow.leave_out_n3()
     fill(flow, megabytes)
     behind = flow.lag_bytes("default")
@@ -186,6 +209,7 @@ def slow_link(flow, megabytes):
     check(None not in took, "a quiet space reaches the replica past a busy one", str(took))
     check(behind > megabytes * 1e6 / 3, f"… which is still {behind / 1e6:.0f} MB behind")
     print("        seconds until it was shown: " + ", ".join(f"{t:.2f}" for t in took if t))
+    stream.judge()
     grown = resident_bytes(flow.n1) - before
     check(grown < GROWTH_MAX_BYTES, f"the primary's memory grew by {grown / 1e6:.0f} MB")
     for proxy in flow.link():

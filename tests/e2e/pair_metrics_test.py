@@ -47,6 +47,7 @@ NODE_SERIES = (
     ("replication_connection_pool_active", {}),
     ("replication_batch_raw_bytes_total", {}),
     ("replication_batch_sent_bytes_total", {}),
+    ("replication_stream_bytes", {"replica_id": "n2"}),
     ("replication_circuit_open", {"replica_id": "n2"}),
     ("replication_circuit_opened_total", {"replica_id": "n2"}),
 )

@@ -103,6 +103,13 @@ bool Delivery::paused(Lane lane) const {
   return state(lane).paused;
 }
 
+size_t Delivery::bytes_held() const {
+  MutexLock lock(mutex_);
+  size_t sum = 0;
+  for (const LaneState& lane : lanes_) sum += lane.bytes + lane.telling;
+  return sum;
+}
+
 void Delivery::Run(Lane lane) {
   MutexLock lock(mutex_);
   while (!stopping_) {
@@ -149,7 +156,8 @@ void Delivery::Work(Lane lane) {
   if (!my.frames.empty()) {
     frame = std::move(my.frames.front());
     my.frames.pop_front();
-    my.bytes -= frame.Length();
+    my.telling = frame.Length();
+    my.bytes -= my.telling;
   }
   const bool resume = my.paused && my.bytes < lane_bytes_;
   if (resume) my.paused = false;
@@ -160,6 +168,7 @@ void Delivery::Work(Lane lane) {
   if (frame.Valid()) TellFrame(lane, wire, std::move(frame));
   mutex_.lock();
   state(lane).busy = false;
+  state(lane).telling = 0;
   if (!notices_.empty()) changed_.notify_all();
 }
 

@@ -37,6 +37,8 @@ class Delivery {
   void Writable(runtime::Lane lane);
   // The lane is not being read, because the listener is behind.
   bool paused(runtime::Lane lane) const;
+  // Of frames that wait for the listener, and of those that it is being told.
+  size_t bytes_held() const;
   // No call of the listener begins after this.
   void Stop();
 
@@ -45,6 +47,7 @@ class Delivery {
     WirePtr wire;  // of the connection that is up
     std::deque<grpc::ByteBuffer> frames;
     size_t bytes = 0;
+    size_t telling = 0;  // bytes of the frame that its thread has taken
     bool paused = false;
     bool writable = false;  // to be told
     bool busy = false;      // its thread is in the listener, or decodes

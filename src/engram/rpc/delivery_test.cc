@@ -108,10 +108,12 @@ TEST_F(DeliveryTest, AFullLaneIsNotReadUntilThereIsRoom) {
   delivery_.Push(live_, FrameWith(2, 2, 2000));
   EXPECT_EQ(live_->reads, 1);
   EXPECT_TRUE(delivery_.paused(Lane::kLive));
+  EXPECT_GT(delivery_.bytes_held(), 2000u);
   Hold(Lane::kLive, false);
   ASSERT_TRUE(recorder_.Await([&] { return recorder_.count == 2; }));
   EXPECT_TRUE(Becomes([&] { return live_->reads == 2; }));
   EXPECT_FALSE(delivery_.paused(Lane::kLive));
+  EXPECT_TRUE(Becomes([&] { return delivery_.bytes_held() == 0; }));
 }
 
 TEST_F(DeliveryTest, AFrameThatIsNoMessageClosesItsWire) {

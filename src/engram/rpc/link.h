@@ -47,6 +47,11 @@ class Link {
   void Heartbeat(Instant now, Duration every);
   // The wire has not taken a frame for longer than `limit`, and a second for each MiB of it.
   bool Stuck(Instant now, Duration limit) const;
+  // Queued, and under way.
+  size_t bytes_held() const {
+    MutexLock lock(mutex_);
+    return bytes_;
+  }
   // Batches so far, as they came and as they went into the queue.
   runtime::TransportCounts counts() const { return {bytes_raw_, bytes_sent_}; }
 

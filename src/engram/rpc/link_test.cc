@@ -59,9 +59,12 @@ TEST_F(LinkTest, TheQueueIsBoundedAndSaysWhenThereIsRoom) {
   EXPECT_FALSE(Send(6'000));
   ASSERT_TRUE(Send(3'000));
   EXPECT_EQ(writable_, 0);
+  EXPECT_GE(link_.bytes_held(), 9'000u);
   link_.OnWritten(wire_);
   EXPECT_EQ(writable_, 1);
+  EXPECT_LT(link_.bytes_held(), 6'000u);
   link_.OnWritten(wire_);
+  EXPECT_EQ(link_.bytes_held(), 0u);
   EXPECT_EQ(writable_, 1);  // nobody was refused meanwhile
 }
 

@@ -71,6 +71,7 @@ void ReplicationImpl::CollectConnections(obs::Metrics::Sample& sample) {
     const PeerState peer = transport_->peer(place);
     const obs::Metrics::LabelValues labels{options_.nodes[place].name};
     if (peer.connected) connections += kLanes;
+    sample.Set(Metric::kReplicationStreamBytes, labels, static_cast<double>(peer.bytes_held));
     sample.Set(Metric::kReplicationCircuitOpen, labels, peer.circuit_open ? 1 : 0);
     sample.Set(Metric::kReplicationCircuitOpenings, labels,
                static_cast<double>(peer.circuit_openings));

@@ -56,6 +56,7 @@ struct PeerState {
   int failures_in_a_row = 0;
   bool circuit_open = false;  // so many failures in a row that it counts as failed
   uint64_t circuit_openings = 0;
+  uint64_t bytes_held = 0;  // of messages to it and from it, on both lanes
 };
 
 // Batches sent so far, to all peers: as they stand in the log, and as they went out.
