@@ -21,6 +21,9 @@ constexpr Bench kBenches[] = {
     {"restart", "kill -9 with many entries, until ready again", BenchRestart},
     {"replicate", "a pair: replicated writes, lag, catch-up, promotion", BenchReplicate},
     {"spaces", "many spaces on disk: start and memory", BenchSpaces},
+    {"spread", "many spaces of a pair: writes to all, lag, memory, what quiet ones cost",
+     BenchSpread},
+    {"peers", "PostgreSQL and Redis of this machine beside our own writes", BenchPeers},
 };
 
 void AddOptions(CLI::App* command, BenchOptions* options) {

@@ -33,5 +33,10 @@ Status BenchWire(const BenchOptions& options);
 Status BenchReplicate(const BenchOptions& options);
 // 10,000 spaces on disk: start and resident memory.
 Status BenchSpaces(const BenchOptions& options);
+// A pair with 1,000 spaces: writes to all of them, lag, memory, and what they cost at rest.
+Status BenchSpread(const BenchOptions& options);
+// Durable small writes of PostgreSQL 15 and Redis 7, alone and with a replica, beside ours. Those
+// that are not installed are named and left out.
+Status BenchPeers(const BenchOptions& options);
 
 }  // namespace engram::cli

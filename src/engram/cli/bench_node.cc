@@ -1,9 +1,9 @@
 // Restart after kill -9 with a long log, and many spaces on disk: real server processes.
 #include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "engram/cli/bench.h"
+#include "engram/cli/bench_process.h"
 #include "engram/cli/bench_row.h"
 #include "engram/cli/child.h"
 #include "engram/cli/importer.h"
@@ -38,13 +38,6 @@ std::string Empty(const BenchOptions& options, const char* name) {
   std::filesystem::remove_all(directory);
   std::filesystem::create_directories(directory);
   return directory;
-}
-
-double ResidentMegabytes(pid_t pid) {
-  std::ifstream statm("/proc/" + std::to_string(pid) + "/statm");
-  double pages = 0;
-  statm >> pages >> pages;
-  return pages * 4096 / 1e6;
 }
 
 Status Fill(Client& client, uint64_t entries) {

@@ -19,7 +19,8 @@ env::Instant Now() {
 
 Result<std::unique_ptr<PairServers>> PairServers::Make(const std::string& program,
                                                        const std::string& directory,
-                                                       const std::string& more) {
+                                                       const std::string& more,
+                                                       const std::string& of_node) {
   std::filesystem::create_directories(directory);
   auto pair = std::make_unique<PairServers>();
   pair->program_ = program;
@@ -35,14 +36,15 @@ Result<std::unique_ptr<PairServers>> PairServers::Make(const std::string& progra
     node.client = std::make_unique<Client>(
         ClientOptions{.servers = node.addresses.grpc, .timeout = std::chrono::seconds(30)});
   }
-  for (const Node& node : pair->nodes_) RETURN_IF_ERROR(pair->WriteConfig(node, more));
+  for (const Node& node : pair->nodes_) RETURN_IF_ERROR(pair->WriteConfig(node, more, of_node));
   return pair;
 }
 
-Status PairServers::WriteConfig(const Node& node, const std::string& more) const {
+Status PairServers::WriteConfig(const Node& node, const std::string& more,
+                                const std::string& of_node) const {
   std::ofstream out(node.config);
-  out << "[node]\nname = \"" << node.name << "\"\ndata_dir = \"" << node.data
-      << "\"\n\n[cluster]\nmode = \"static\"\nfirst_primary = \"n1\"\nnodes = [\n";
+  out << "[node]\nname = \"" << node.name << "\"\ndata_dir = \"" << node.data << "\"\n"
+      << of_node << "\n[cluster]\nmode = \"static\"\nfirst_primary = \"n1\"\nnodes = [\n";
   for (const Node& each : nodes_) {
     out << "  { name = \"" << each.name << "\", grpc = \"" << each.addresses.grpc << "\", http = \""
         << each.addresses.http << "\", ops = \"" << each.addresses.ops << "\", replication = \""

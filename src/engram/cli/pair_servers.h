@@ -24,10 +24,11 @@ class PairServers {
   };
 
   // Writes n1.toml and n2.toml into the directory, whose data is in n1/ and n2/. `more` is added to
-  // both files.
+  // both files, and `of_node` to their section [node].
   static Result<std::unique_ptr<PairServers>> Make(const std::string& program,
                                                    const std::string& directory,
-                                                   const std::string& more = "");
+                                                   const std::string& more = "",
+                                                   const std::string& of_node = "");
 
   Node& node(size_t place) { return nodes_[place]; }
   Status Start(size_t place);
@@ -43,7 +44,7 @@ class PairServers {
   Result<admin::v1::PromoteResponse> Promote(size_t place, const std::string& space, bool dry_run);
 
  private:
-  Status WriteConfig(const Node& node, const std::string& more) const;
+  Status WriteConfig(const Node& node, const std::string& more, const std::string& of_node) const;
 
   std::string program_;
   std::array<Node, 2> nodes_;
