@@ -248,6 +248,7 @@ void Copy::OnMessage(size_t place, const Stamp& stamp, const Refused& refused, E
   }
   if (role_ != Role::kPrimary || stamp.epoch != view_.epoch) return;
   peer.joined = false;
+  peer.resent = 0;  // it answers at once, and may take more as soon as its trouble is over
   if (peer.trouble == before) return;  // it is asked again and again
   out->alarms.push_back({"replica_refuses", options_.nodes[place] + ": " + peer.trouble});
 }

@@ -234,6 +234,15 @@ TEST_F(CopyTest, WaitsLongerEachTimeThatOpeningAnewDoesNotHelp) {
   EXPECT_TRUE(opens_after(seconds(1)));
 }
 
+TEST_F(CopyTest, AsksWhoRefusesAgainEachSecond) {
+  Lead();
+  for (int i = 0; i < 4; ++i) {
+    Hear(Refused{Refused::Why::kBroken, {}, "its disk is full"});
+    now_ = now_ + seconds(1);
+    EXPECT_NE(Said<Open>(Do(Tick{})), nullptr) << i;
+  }
+}
+
 TEST_F(CopyTest, AMemberThatLostWhatItAcknowledgedCountsNoMore) {
   Lead();
   LogAt(5, 5);
@@ -314,8 +323,11 @@ TEST_F(CopyTest, KnowsWhatAReplicaThatCameBackHadTooMuch) {
   Do(PeerDown{1});
   const Effects opened = Do(PeerUp{1, kOther.incarnation});
   const uint64_t id = Said<Open>(opened)->id;
-  Hear(Joined{
-      .end = {MakeEpoch(1, 0), Sequence(7)}, .durable = Sequence(7), .id = id, .rewound = 3});
+  Hear(Joined{.end = {MakeEpoch(1, 0), Sequence(7)},
+              .durable = Sequence(7),
+              .visible = {},
+              .id = id,
+              .rewound = 3});
   ASSERT_TRUE(copy_->peer(1).came_back.has_value());
   EXPECT_EQ(copy_->peer(1).came_back->rewound, 3u);
   EXPECT_EQ(copy_->peer(1).came_back->missing, 2u);
