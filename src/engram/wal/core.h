@@ -164,7 +164,8 @@ class Core : public std::enable_shared_from_this<Core> {
   Status SaveSuffix(Sequence last) REQUIRES(mutex_);
   Status CutSegments(Sequence last) REQUIRES(mutex_);
   Status CutLast(Sequence last) REQUIRES(mutex_);
-  Status CopyAfter(Segment& segment, Sequence last, const std::string& path) REQUIRES(mutex_);
+  Status CopyAfter(Segment& segment, Sequence last, Position until, const std::string& path)
+      REQUIRES(mutex_);
   void ForgetAfter(const EntryIdentity& end, uint64_t offset) REQUIRES(mutex_);
 
   const LogOptions options_;

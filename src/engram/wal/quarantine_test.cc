@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engram/env/faulty_file_system.h"
 #include "engram/wal/log_test_kit.h"
 
 namespace engram::wal {
@@ -87,6 +88,54 @@ TEST_F(Quarantine, DamageAndRefusalsAreTold) {
       ReadQuarantine(fs, kDir, file, [](const record::Entry&) { return OkStatus(); });
   EXPECT_EQ(status.reason(), Reason::CORRUPTION_DETECTED);
   EXPECT_EQ(status.metadata().at("file"), path);
+}
+
+// The copy is all that is left of it: it is made of what a second reading bears out.
+TEST_F(Quarantine, ABitThatIsReadWrongOnceCostsNothing) {
+  for (uint64_t after = 0; after < 8; ++after) {
+    for (uint64_t times = 1; times < 3; ++times) {
+      SCOPED_TRACE("after " + std::to_string(after) + ", times " + std::to_string(times));
+      ASSERT_TRUE(fs.RemoveAll("/data").ok());
+      log = nullptr;
+      env::FaultyFileSystem faulty(fs);
+      bench.options.fs = &faulty;
+      Fill(20, after);
+      faulty.Inject({.operation = env::Operation::kRead,
+                     .effect = env::Fault::Effect::kFlip,
+                     .path = "/wal/",
+                     .after = after,
+                     .times = times,
+                     .where = 30'000 * 8});  // in entry 15 or so
+      if (!log->TruncateAfter(Sequence(10)).ok()) {
+        log = nullptr;
+        log = bench.Open();  // goes on with it
+      }
+      ASSERT_NE(log, nullptr);
+      EXPECT_EQ(log->end(), Sequence(10));
+      EXPECT_EQ(Saved().size(), 10u);
+      log = nullptr;
+      bench.options.fs = &fs;
+    }
+  }
+}
+
+TEST_F(Quarantine, WhatCannotBeReadIsKeptAsItStands) {
+  Fill(20, 1);
+  auto opened = fs.Open(SegmentPath(kDir, Sequence(1)), env::OpenMode::kReadWrite);
+  ASSERT_TRUE((*opened)->WriteAt(30'000, "damage").ok());
+  ASSERT_TRUE(log->TruncateAfter(Sequence(10)).ok());
+  EXPECT_TRUE(bench.observer.Saw("quarantine_damaged"));
+  const QuarantineFile file = ListQuarantine(fs, kDir)->front();
+  EXPECT_EQ(file.last, Sequence(20));
+  EXPECT_GT(file.bytes, 20'000u);
+  size_t read = 0;
+  const Status status = ReadQuarantine(fs, kDir, file, [&](const record::Entry&) {
+    ++read;
+    return OkStatus();
+  });
+  EXPECT_EQ(status.reason(), Reason::CORRUPTION_DETECTED);
+  EXPECT_GT(read, 2u);
+  EXPECT_LT(read, 10u);
 }
 
 TEST_F(Quarantine, TellsWhenItOutgrowsItsBound) {

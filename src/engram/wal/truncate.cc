@@ -12,6 +12,8 @@
 namespace engram::wal {
 namespace {
 
+constexpr int kReadings = 3;  // of what is cut; a disk may read wrong once, and right again
+
 // Of an entry, or of the last that a Hole stands for; none of local records.
 std::optional<EntryIdentity> IdentityOf(const Record& record) {
   if (record::IsNumbered(record.header.type)) {
@@ -21,6 +23,11 @@ std::optional<EntryIdentity> IdentityOf(const Record& record) {
   const auto hole = record::DecodeHole(record.payload);
   if (!hole.ok()) return std::nullopt;  // a scan ends before such a one
   return EntryIdentity{hole->last.epoch, hole->last.sequence, hole->last_crc};
+}
+
+Status NothingToCutBehind(Sequence last, const std::string& path) {
+  return Status(Reason::CORRUPTION_DETECTED, "no entry " + ToString(last) + " to cut behind")
+      .With("file", path);
 }
 
 }  // namespace
@@ -116,29 +123,43 @@ Status Core::SaveSuffix(Sequence last) {
       RETURN_IF_ERROR(file->Sync());
       RETURN_IF_ERROR(fs.HardLink(segment->path(), path));
     } else {
-      RETURN_IF_ERROR(CopyAfter(*segment, last, path));
+      RETURN_IF_ERROR(CopyAfter(*segment, last, until, path));
     }
   }
   return fs.SyncDirectory(QuarantineDirectory(options_.directory));
 }
 
-Status Core::CopyAfter(Segment& segment, Sequence last, const std::string& path) {
-  ASSIGN_OR_RETURN(const auto source_file, segment.file());
-  FileSource source(*source_file, segment.written());
-  std::string copy;
+// What is read is checked before the only other copy of it is cut: a reading that ends early is
+// done again, and what cannot be read is kept as it stands.
+Status Core::CopyAfter(Segment& segment, Sequence last, Position until, const std::string& path) {
+  ASSIGN_OR_RETURN(const auto file, segment.file());
   record::SegmentHeader header = segment.header();
-  EntryIdentity before{header.previous.epoch, header.previous.sequence, header.previous_crc};
-  SegmentHead head{segment.header(), segment.head_size(), {}};
-  const auto scanned = ScanSegment(source, head, [&](const Record& record) {
-    const auto identity = IdentityOf(record);
-    if (!identity) return;
-    if (identity->sequence <= last) {
-      before = *identity;
-    } else {
-      copy.append(RawBytes(record));
-    }
-  });
-  RETURN_IF_ERROR(scanned.status());
+  EntryIdentity before;
+  std::string copy;
+  ScanEnd scanned;
+  for (int reading = 0; reading < kReadings && scanned.last.sequence != until.sequence; ++reading) {
+    before = {header.previous.epoch, header.previous.sequence, header.previous_crc};
+    copy.clear();
+    FileSource source(*file, segment.written());
+    const SegmentHead head{segment.header(), segment.head_size(), {}};
+    ASSIGN_OR_RETURN(scanned, ScanSegment(source, head, [&](const Record& record) {
+                       const auto identity = IdentityOf(record);
+                       if (!identity) return;
+                       if (identity->sequence <= last) {
+                         before = *identity;
+                       } else {
+                         copy.append(RawBytes(record));
+                       }
+                     }));
+  }
+  if (before.sequence != last) return NothingToCutBehind(last, segment.path());
+  if (scanned.last.sequence != until.sequence) {
+    FileSource source(*file, segment.written());
+    const size_t rest = segment.written() - scanned.offset;
+    ASSIGN_OR_RETURN(const ByteView bytes, source.View(scanned.offset, rest));
+    copy.append(bytes);
+    if (options_.observer) options_.observer->OnEvent("quarantine_damaged", path);
+  }
   header.first = last.next();
   header.previous = {before.epoch, last};
   header.previous_crc = before.header_crc;
@@ -176,8 +197,7 @@ Status Core::CutLast(Sequence last) {
                    }));
   (void)scanned;
   if (end.sequence != last) {
-    return Status(Reason::CORRUPTION_DETECTED, "no entry " + ToString(last) + " to cut behind")
-        .With("file", segment->path());
+    return NothingToCutBehind(last, segment->path());
   }
   RETURN_IF_ERROR(file->Truncate(offset));
   RETURN_IF_ERROR(file->Sync());
