@@ -107,8 +107,8 @@ void Operator::Decide(const std::string& space, size_t refuses, Care* care) {
 
 // Whatever goes wrong just then: a hand-over needs no other excuse than that it is asked for.
 void Operator::SwitchOver(const std::string& space, size_t primary, Care* care) {
-  runtime::SwitchCommand command{.space = space};
-  command.to = world_.NameOf(switch_prng_.Below(world_.size()));
+  const runtime::SwitchCommand command{.space = space,
+                                       .to = world_.NameOf(switch_prng_.Below(world_.size()))};
   world_.scheduler().Trace("operator: hands " + space + " over from " + world_.NameOf(primary) +
                            " to " + command.to);
   care->asking = true;

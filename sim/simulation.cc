@@ -193,6 +193,7 @@ void Simulation::ComeToRest() {
   nemesis_.Heal();
   world_.store().Heal();
   operator_.CalmDown();
+  RunChecked(plan_.heal_within, [this] { return world_.nobody_paused(); });
   RunChecked(1s, nullptr);
   workload_.Stop();
   Rest rest;

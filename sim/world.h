@@ -62,6 +62,12 @@ class World {
   };
   const std::vector<Aside>& put_aside() const { return put_aside_; }
   bool up(size_t place) const { return nodes_[place]->node != nullptr; }
+  bool nobody_paused() const {
+    for (size_t place = 0; place < nodes_.size(); ++place) {
+      if (scheduler_.Paused(static_cast<Owner>(place))) return false;
+    }
+    return true;
+  }
 
   runtime::Node& node(size_t place) { return *nodes_[place]->node; }
   env::FaultyFileSystem& disk(size_t place) { return *nodes_[place]->faulty; }

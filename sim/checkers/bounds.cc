@@ -48,8 +48,8 @@ class PoisonSticks : public Checker {
   }
 
  private:
-  // Between the failed sync and the next task of the copy.
-  static constexpr Duration kNotice = std::chrono::seconds(1);
+  // Between the failed sync and the next tick of a copy that has nothing to do, seen by a poll.
+  static constexpr Duration kNotice = std::chrono::seconds(2);
   void LookAt(size_t place, space::Space& space, const runtime::SpaceState& state) {
     const std::tuple key(place, scene_.world.life(place), state.openings, state.space);
     const Instant now = scene_.world.scheduler().now();
