@@ -52,8 +52,11 @@ runtime::TransportCounts Session::counts() const {
 }
 
 runtime::PeerState Session::state() const {
-  MutexLock lock(mutex_);
-  runtime::PeerState state = state_;
+  runtime::PeerState state;
+  {
+    MutexLock lock(mutex_);
+    state = state_;
+  }
   for (const auto& heard : heard_) state.last_contact = std::max(state.last_contact, {heard});
   state.bytes_held = delivery_.bytes_held();
   for (const auto& link : links_) state.bytes_held += link->bytes_held();
