@@ -39,13 +39,15 @@ void Scheduler::RunUntil(Instant end) {
 
 void Scheduler::Drain(Owner owner) {
   const uint64_t known = next_id_;
+  const auto paused = paused_.find(owner);
+  const Instant over = paused == paused_.end() ? now_ : paused->second;  // of a pause, of minutes
   for (bool found = true; found;) {
     found = false;
     for (auto it = queue_.begin(); it != queue_.end(); ++it) {
       // What a slow disk or a pause has kept waiting ends now. New timers stand for waiting; they
       // are not due.
-      const Duration ahead = it->first.id < known ? kSlowest : kAtOnce;
-      if (it->second.owner != owner || it->first.at > now_ + ahead) continue;
+      const Instant due = it->first.id < known ? std::max(now_ + kSlowest, over) : now_ + kAtOnce;
+      if (it->second.owner != owner || it->first.at > due) continue;
       env::Task task = std::move(it->second.task);
       queue_.erase(it);
       ++steps_;
