@@ -44,8 +44,8 @@ struct Plan {
   size_t nodes = 2;
   std::vector<SpacePlan> spaces;
   std::vector<Trouble> troubles;  // that may strike in this run
-  // Hours of service with few calls and few, longer troubles, for what only time brings: doubling
-  // waits, second troubles long after the first. Else seconds, full of both.
+  // Up to an hour of service with few calls and few, longer troubles, for what only time brings:
+  // doubling waits, second troubles long after the first. Else seconds, full of both.
   bool quiet = false;
   Duration chaos{};    // how long they do
   Duration between{};  // two troubles, on average

@@ -28,7 +28,7 @@ struct RunResult {
   std::array<uint64_t, kProbes> visits{};  // of each probe
   uint64_t steps = 0, operations = 0, acknowledged = 0, reads = 0;
   double seconds = 0;              // simulated
-  bool quiet = false;              // hours of service, see Plan
+  bool quiet = false;              // as the plan says
   std::string plan;                // in words
   std::deque<std::string> recent;  // the last events
 };

@@ -3,6 +3,7 @@
 // here, so that one seed is one history; the trace hash is the proof. Not thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -40,8 +41,9 @@ class Scheduler {
   void Drain(Owner owner);
   // Forgets all tasks of an owner.
   void Drop(Owner owner);
-  // Its tasks wait until then.
-  void Pause(Owner owner, Instant until) { paused_[owner] = until; }
+  // Its tasks wait until then, or for as long as an earlier pause says: what that one holds back
+  // would else sleep on while new tasks run.
+  void Pause(Owner owner, Instant until) { paused_[owner] = std::max(paused_[owner], until); }
   bool Paused(Owner owner) const {
     const auto it = paused_.find(owner);
     return it != paused_.end() && it->second > now_;

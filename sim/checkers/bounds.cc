@@ -48,8 +48,7 @@ class PoisonSticks : public Checker {
   }
 
  private:
-  // Between the failed sync and the next tick of a copy that has nothing to do; and two polls. The
-  // operator, who opens such a log again, waits for not much longer.
+  // Between the failed sync and the next task of the copy.
   static constexpr Duration kNotice = std::chrono::seconds(1);
   void LookAt(size_t place, space::Space& space, const runtime::SpaceState& state) {
     const std::tuple key(place, scene_.world.life(place), state.openings, state.space);
@@ -61,13 +60,12 @@ class PoisonSticks : public Checker {
       if (failed) failed_.emplace(key, Failed{now, durable});
       return;
     }
-    const Duration notice = kNotice + 2 * scene_.plan.poll_every;
     const std::string where = state.space + ": the log of " + NameOf(place) + " failed at " +
                               ToString(it->second.durable) + ", and ";
     if (!failed) return Fail(where + "is whole again without having been opened");
     if (durable > it->second.durable) return Fail(where + "took " + ToString(durable));
     if (scene_.world.scheduler().Paused(static_cast<Owner>(place))) it->second.since = now;
-    if (state.role == cluster::Role::kReplica || now - it->second.since < notice) return;
+    if (state.role == cluster::Role::kReplica || now - it->second.since < kNotice) return;
     Fail(where + "its copy still leads, or stands for it");
   }
   struct Failed {
