@@ -72,6 +72,7 @@ void Copy::StartEpoch(const Begun& event, Effects* out) {
   for (Peer& peer : peers_) {
     peer.joined = peer.broken = false;
     peer.trouble.clear();
+    peer.resent = 0;
     peer.acked = peer.next = Sequence();
     peer.in_flight.clear();
     peer.in_flight_bytes = 0;
