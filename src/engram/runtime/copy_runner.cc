@@ -308,9 +308,11 @@ void CopyRunner::SwitchOver(cluster::SwitchOver request,
   Run([this, request] { Step(request); });
 }
 
+// Whoever tells it is in the middle of a completion of the log, or inside the gate of the space:
+// what came from others meanwhile may wait for both (an epoch that begins, a rewind).
 void CopyRunner::OnLogMoved() {
   if (log_moved_.exchange(true)) return;  // one is on its way, and will see this, too
-  Run([this] { LogMovedNow(); });
+  strand_->RunAlone([self = shared_from_this()] { self->LogMovedNow(); });
 }
 
 void CopyRunner::OnVisible(Sequence) {}

@@ -1,5 +1,7 @@
 #include "engram/runtime/strand.h"
 
+#include <utility>
+
 namespace engram::runtime {
 namespace {
 
@@ -8,27 +10,26 @@ constexpr int kTurns = 64;
 }  // namespace
 
 void Strand::Run(env::Task task) {
-  {
-    MutexLock lock(mutex_);
-    tasks_.push_back(std::move(task));
-    if (running_) return;
-    running_ = true;
-  }
-  Drain();
+  if (Enqueue(std::move(task))) Drain(kTurns);
+}
+
+void Strand::RunAlone(env::Task task) {
+  if (Enqueue(std::move(task))) Drain(1);
 }
 
 void Strand::Post(env::Task task) {
-  {
-    MutexLock lock(mutex_);
-    tasks_.push_back(std::move(task));
-    if (running_) return;
-    running_ = true;
-  }
-  executor_.Post([self = shared_from_this()] { self->Drain(); });
+  if (Enqueue(std::move(task))) DrainLater();
 }
 
-void Strand::Drain() {
-  for (int turn = 0; turn < kTurns; ++turn) {
+// True when nobody runs tasks: the caller shall.
+bool Strand::Enqueue(env::Task task) {
+  MutexLock lock(mutex_);
+  tasks_.push_back(std::move(task));
+  return !std::exchange(running_, true);
+}
+
+void Strand::Drain(int turns) {
+  while (true) {
     env::Task task;
     {
       MutexLock lock(mutex_);
@@ -36,12 +37,17 @@ void Strand::Drain() {
         running_ = false;
         return;
       }
+      if (turns-- == 0) break;
       task = std::move(tasks_.front());
       tasks_.pop_front();
     }
     task();
   }
-  executor_.Post([self = shared_from_this()] { self->Drain(); });
+  DrainLater();
+}
+
+void Strand::DrainLater() {
+  executor_.Post([self = shared_from_this()] { self->Drain(kTurns); });
 }
 
 }  // namespace engram::runtime

@@ -131,6 +131,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void Conclude(const GroupPtr& group, Status status) REQUIRES(mutex_);
   void HandOver() EXCLUDES(mutex_);
   void Complete(const GroupPtr& until) EXCLUDES(mutex_);
+  void CheckMayWait() const;
   void Finish(const GroupPtr& group) EXCLUDES(mutex_);
   void WaitFor(const GroupPtr& group);
   void Poison(const Status& why) REQUIRES(mutex_);

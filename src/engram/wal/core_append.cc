@@ -84,6 +84,7 @@ Result<Sequence> Core::Append(std::vector<Draft> drafts, DurableCallback done) {
 }
 
 Result<Sequence> Core::AppendAndWait(std::vector<Draft> drafts, DurableCallback done) {
+  CheckMayWait();
   ASSIGN_OR_RETURN(Prepared prepared, Prepare(std::move(drafts)));
   Stamped stamped;
   {

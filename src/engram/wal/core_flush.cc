@@ -9,6 +9,9 @@ namespace {
 
 constexpr size_t kLargestSpare = 8u << 20;
 
+// The log of which this thread runs callbacks.
+thread_local const Core* completing_here = nullptr;
+
 }  // namespace
 
 void Core::PostLead() {
@@ -173,8 +176,15 @@ void Core::Complete(const GroupPtr& until) {
   }
 }
 
+// A callback that waits for its log waits for its own end.
+void Core::CheckMayWait() const {
+  ENGRAM_CHECK(completing_here != this);
+}
+
 void Core::Finish(const GroupPtr& group) {
+  const Core* const before = std::exchange(completing_here, this);
   for (DurableCallback& done : group->callbacks) done(group->status);
+  completing_here = before;
   group->callbacks.clear();
   group->state.store(Group::kDone, std::memory_order_release);
   group->state.notify_all();

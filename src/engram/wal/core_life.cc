@@ -98,6 +98,7 @@ Status Core::WriteMeta(SpaceMeta meta) {
 }
 
 Status Core::BeginEpoch(Epoch epoch, std::string payload) {
+  CheckMayWait();
   std::vector<Draft> drafts;
   drafts.push_back({EntryType::kEpochStart, std::move(payload)});
   ASSIGN_OR_RETURN(Prepared prepared, Prepare(std::move(drafts)));
@@ -136,6 +137,7 @@ Status Core::BeginEpoch(Epoch epoch, std::string payload) {
 // Until nobody flushes, completes or runs a task. What was posted and has not begun is done here:
 // its executor may be gone or, in a test, stand still.
 void Core::WaitIdle() {
+  CheckMayWait();
   while (true) {
     if (lead_posted_) {
       lead_posted_ = false;

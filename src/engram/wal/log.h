@@ -90,6 +90,8 @@ struct EntryIdentity {
 };
 
 // The first call with an error says what the append met; OK means durable as the fsync mode has it.
+// It must not wait for the log (BeginEpoch, AppendAndWait, TruncateAfter, Close): that waits for
+// it.
 using DurableCallback = std::function<void(const Status&)>;
 
 // How far a cursor goes: to committed_end, or to end (what may not be durable yet).

@@ -145,6 +145,27 @@ TEST(Log, CallbacksComeInOrderAndOnce) {
   EXPECT_EQ(log->committed_end(), Sequence(41));
 }
 
+// It would wait for its own end, and for ever.
+TEST(LogDeathTest, ACallbackThatWaitsForTheLogIsStopped) {
+  env::MemoryFileSystem fs;
+  Bench bench(&fs);
+  const auto log = bench.Create();
+  ASSERT_TRUE(Begin(*log).ok());
+  int called = 0;
+  const auto waits = [&](const Status&) {
+    ++called;
+    EXPECT_DEATH((void)log->BeginEpoch(Epoch(2), ""), "CHECK failed");
+    EXPECT_DEATH((void)log->AppendAndWait(One("more")), "CHECK failed");
+    EXPECT_DEATH((void)log->TruncateAfter(Sequence(1)), "CHECK failed");
+    EXPECT_TRUE(log->Append(One("more"), nullptr).ok());
+  };
+  ASSERT_TRUE(log->Append(One(Bytes(1, 100)), waits).ok());
+  bench.executor.RunAll();
+  EXPECT_EQ(called, 1);
+  EXPECT_TRUE(log->BeginEpoch(Epoch(2), "").ok());
+  EXPECT_TRUE(log->TruncateAfter(Sequence(1)).ok());
+}
+
 TEST(Log, ACursorFollowsAndSeesTheUnwrittenWhenAsked) {
   env::MemoryFileSystem fs;
   Bench bench(&fs);
