@@ -247,6 +247,9 @@ class Player {
     fault.after = std::stoull(words[3]);
     if (words[2] == "sync") {
       fault.operation = env::Operation::kSync;
+    } else if (words[2] == "meta") {
+      fault.operation = env::Operation::kSync;
+      fault.path = std::string("/spaces/") + kSpace + "/space.meta";
     } else if (words[2] == "write") {
       fault.operation = env::Operation::kWrite;
     } else if (words[2] == "flip") {
@@ -254,7 +257,7 @@ class Player {
       fault.effect = env::Fault::Effect::kFlip;
       fault.where = 8u << 10;
     } else {
-      return "a disk fails at sync or write, or flips";
+      return "a disk fails at sync, at write or at a sync of space.meta, or flips";
     }
     world_.disk(place).Inject(fault);
     return "";

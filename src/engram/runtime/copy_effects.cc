@@ -164,21 +164,32 @@ bool CopyRunner::DoRewind(const cluster::Rewind& rewind,
   const uint64_t cut = CountCut(before, log.end(), rewind.to);
   if (!status.ok()) {
     Visit(Probe::kRewindFailed);
-    return Fail(status), false;
+    return FailCut(status, before, log), false;
   }
   ++counts_.rewinds;
-  policy_known_ = policy_known_ && rewind.to >= Sequence(2);
   Note("rewound " + std::to_string(cut) + " entries above " + ToString(rewind.to) +
        (cut == 0 ? "" : ", kept in quarantine"));
   context_.report(name_, "rewound",
                   std::to_string(cut) + " entries above " + ToString(rewind.to) +
                       (rewind.lossy ? ", inside a stated loss" : ""));
-  const wal::EntryIdentity end = log.end_identity();
-  Step(cluster::Rewound{{end.epoch, end.sequence}, end.header_crc});
+  TellRewound(log);
   if (Is(Mutant::kStaleFlushCounts)) {
+    const wal::EntryIdentity end = log.end_identity();
     Step(cluster::LogMoved{{end.epoch, end.sequence}, end.header_crc, before, {}});
   }
   return true;
+}
+
+void CopyRunner::TellRewound(wal::Log& log) {
+  const wal::EntryIdentity end = log.end_identity();
+  policy_known_ = policy_known_ && end.sequence >= Sequence(2);
+  Step(cluster::Rewound{{end.epoch, end.sequence}, end.header_crc});
+}
+
+// A cut that fails late is done all the same: the core must not go on counting what is gone.
+void CopyRunner::FailCut(const Status& why, Sequence before, wal::Log& log) {
+  Fail(why);
+  if (log.end() < before) TellRewound(log);
 }
 
 // The whole log goes to quarantine; what was above the fork first, so that a file has what is lost
@@ -190,10 +201,12 @@ bool CopyRunner::DoRestart(Sequence fork, const std::shared_ptr<space::Space>& s
   const Status apart = space->Rewind(fork);
   const Sequence between = log.end();
   uint64_t cut = CountCut(before, between, fork);
-  if (!apart.ok() && apart.reason() != Reason::SEQUENCE_GAP) return Fail(apart), false;
+  if (!apart.ok() && apart.reason() != Reason::SEQUENCE_GAP) {
+    return FailCut(apart, before, log), false;
+  }
   const Status status = space->Rewind(Sequence());
   cut += CountCut(between, log.end(), fork);
-  if (!status.ok()) return Fail(status), false;
+  if (!status.ok()) return FailCut(status, before, log), false;
   policy_known_ = false;
   ++counts_.rewinds;
   const std::string what =

@@ -159,6 +159,8 @@ class CopyRunner : public space::Committer, public std::enable_shared_from_this<
   bool Prepare(const cluster::Effects& effects, const std::shared_ptr<space::Space>& space);
   uint64_t CountCut(Sequence before, Sequence after, Sequence fork);
   bool DoRewind(const cluster::Rewind& rewind, const std::shared_ptr<space::Space>& space);
+  void TellRewound(wal::Log& log);
+  void FailCut(const Status& why, Sequence before, wal::Log& log);
   bool DoRestart(Sequence fork, const std::shared_ptr<space::Space>& space);
   bool DoBegin(const cluster::Begin& begin, const std::shared_ptr<space::Space>& space);
   void DoAppend(const replication::Entries& entries, const std::shared_ptr<space::Space>& space);

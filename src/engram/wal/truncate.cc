@@ -174,6 +174,9 @@ Status Core::CutSegments(Sequence last) {
     RETURN_IF_ERROR(fs.Remove(IndexPath(options_.directory, segment->first())));
     RETURN_IF_ERROR(fs.Remove(segment->path()));
     segments_.pop_back();
+    const record::SegmentHeader& header = segment->header();
+    ForgetAfter({header.previous.epoch, header.previous.sequence, header.previous_crc},
+                segments_.back()->written());
   }
   return fs.SyncDirectory(SegmentDirectory(options_.directory));
 }
@@ -200,15 +203,15 @@ Status Core::CutLast(Sequence last) {
     return NothingToCutBehind(last, segment->path());
   }
   RETURN_IF_ERROR(file->Truncate(offset));
-  RETURN_IF_ERROR(file->Sync());
-  segment->SetFile(std::move(file));
+  segment->SetFile(file);
   segment->CutIndex(offset);
   segment->set_written(offset);
   segment->set_sealed(false);
   ForgetAfter(end, offset);
-  return OkStatus();
+  return file->Sync();
 }
 
+// At once, so that a cut which fails in the middle ends where its files end.
 void Core::ForgetAfter(const EntryIdentity& end, uint64_t offset) {
   tail_.Clear();
   disk_segment_ = segments_.back();
