@@ -21,6 +21,7 @@ import urllib.request
 
 import tcp_proxy
 
+LAST_LINES = 20  # of a log
 DEADLINE_SECONDS = 30
 DOORS = ("grpc", "http", "ops", "replication")
 failures = []
@@ -34,13 +35,21 @@ def check(condition, what, detail=""):
     return bool(condition)
 
 
+held_ports = []
+
+
 def free_port():
-    """Below the ports that connections are given: a node that was killed gets its own again."""
+    """Below the ports that connections are given: a node that was killed gets its own again. No
+    other test is given it while this process lives."""
     while True:
         port = random.SystemRandom().randrange(15000, 32000)
+        held = socket.socket(socket.AF_UNIX)
         with socket.socket() as s, contextlib.suppress(OSError):
+            held.bind(f"\0engram-test-port-{port}")
             s.bind(("127.0.0.1", port))
+            held_ports.append(held)
             return port
+        held.close()
 
 
 def until(what, condition, seconds=DEADLINE_SECONDS):
@@ -168,6 +177,13 @@ class Node:
     def cluster(self):
         reply = self.get("ops", "/cluster/health")
         return json.loads(reply.out) if reply.out.startswith("{") else {"spaces": [], "nodes": []}
+
+    def tell(self):
+        """Prints how it stands, for whoever reads of a test that failed."""
+        state = "stopped" if not self.alive() else "paused" if self.paused else self.cluster()
+        print(f"        {self.name}: {json.dumps(state)}")
+        for line in self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]:
+            print(f"        {self.name}.log: {line}")
 
     def space(self, name="default"):
         """How this node sees the space; {} when it does not have it."""
@@ -329,9 +345,11 @@ def nodes_of(engram, kind=Nodes, **settings):
     try:
         yield nodes
     except Exception as error:
-        check(False, f"{type(error).__name__}: {error}",
-              "\n".join(f"{n.name}: {json.dumps(n.cluster())}" for n in nodes.nodes if n.alive()))
+        check(False, f"{type(error).__name__}: {error}")
     finally:
+        if len(failures) != before:
+            for node in nodes.nodes:
+                node.tell()
         nodes.end()
     if len(failures) == before:
         shutil.rmtree(directory, ignore_errors=True)
