@@ -1,6 +1,7 @@
 // Asking another node for a range: over real connections, between two transports.
 #include "engram/rpc/fetch.h"
 
+#include <atomic>
 #include <future>
 
 #include <gmock/gmock.h>
@@ -43,7 +44,7 @@ class GivingCalls : public runtime::ReplicationCalls {
   runtime::FetchCall asked;
   std::vector<std::string> parts = {"one ", "two ", std::string(3000, '3')};
   replication::Floors floors{Sequence(7), {Epoch(3), Sequence(40)}};
-  bool refuses = false, stalls = false;
+  std::atomic<bool> refuses = false, stalls = false;
   std::promise<void> release;
 };
 
