@@ -233,8 +233,9 @@ def main():
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement")
     parser.add_argument("--megabytes", type=float, help="of the busy space; default: enough")
     options = parser.parse_args()
-    # Three times what the slow link carries in a measurement.
-    megabytes = options.megabytes or max(110, 3 * options.seconds * LINK_BYTES_PER_SECOND / 1e6)
+    # Five times what the slow link carries in a measurement: compressed it is half of that, and it
+    # flows before and after the measurement, too.
+    megabytes = options.megabytes or max(110, 5 * options.seconds * LINK_BYTES_PER_SECOND / 1e6)
     with nodes_of(options.engram, count=3, links=True) as nodes:
         flow = Flow(nodes.start(), options.seconds)
         nodes.create_local(*SPACES, seconds=PATIENCE_SECONDS)
