@@ -127,9 +127,10 @@ Status PostgresPair::StartReplica() {
   const std::string data = directory_ + "/standby";
   const std::string psql = "psql -qAt -h 127.0.0.1 -U postgres -p " + primary_;
   const std::string port = FreePort();
-  RETURN_IF_ERROR(Shell(Postgres("pg_basebackup -h 127.0.0.1 -U postgres -R -X stream -p " +
-                                 primary_ + " -D " + Quoted(data)))
-                      .status());
+  RETURN_IF_ERROR(
+      Shell(Postgres("pg_basebackup -h 127.0.0.1 -U postgres -R -X stream --checkpoint=fast -p " +
+                     primary_ + " -D " + Quoted(data)))
+          .status());
   RETURN_IF_ERROR(Shell(Postgres("pg_ctl -w start -l " + Quoted(directory_ + "/standby.log") +
                                  " -o '-p " + port + "' -D " + Quoted(data)))
                       .status());
